@@ -1,0 +1,75 @@
+#pragma once
+
+// The transaction-processor: turns commands into durable outcomes, many per commit.
+//
+// submit() hands a command to intake and returns once its batch is durable. Batches are
+// self-clocking: one is flushed as soon as a lane is free, so a lone command is a batch of one and
+// under load a batch holds what arrived while the previous commits were under way, up to a cap.
+// Two lanes are in flight. A batch never waits for a row lock: a command whose row is held by
+// somebody goes to the slow lane, which waits for it with a deadline of its own. Commands on one
+// object are applied in the order of their submission. When the database refuses a whole batch,
+// its members run one by one in the suspect lane, so that only the guilty one fails.
+//
+// A verdict may have started an Operation. pay() runs the whole pair: submit, call the acquirer,
+// submit RecordOutcome; when the outcome is unknown it asks until it is known or the deadline has
+// passed, and then the resolver (resolver.h) goes on, here or, after a crash, in any instance.
+//
+// Runs on one loop; owned by app; all limits in Options, all shown as metrics.
+
+#include "core/decide.h"
+#include "gateway/connector.h"
+#include "net/gate.h"
+#include "store/store.h"
+
+#include <functional>
+#include <memory>
+
+namespace holdfast::processor {
+
+using net::Deadline;
+using net::Task;
+
+struct Options {
+    int lanes = 2;
+    int batch_commands_max = 512;
+    int queue_commands_max = 20'000; ///< beyond it: Overload "processor_queue_full"
+    Duration commit_timeout = std::chrono::seconds{10};
+    Duration operation_ttl = std::chrono::seconds{15};    ///< valid_until of what we start
+    Duration acquirer_timeout = std::chrono::seconds{10}; ///< one call; < operation_ttl
+    Duration resolve_interval = std::chrono::seconds{1};
+};
+
+/// What a request got: the verdict of its last command.
+struct Outcome {
+    core::Answer answer;
+    bool replayed = false;
+    Uuid original_request;
+    /// True when the acquirer's decision is still open; `answer` shows the payment processing.
+    bool pending = false;
+};
+
+/// Accounts by id, from the edge's cache; a command's account must be known before submit().
+using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
+
+class Processor {
+  public:
+    static Task<std::unique_ptr<Processor>> create(net::Loop& loop, Env& env, store::Store& store,
+                                                   gateway::Connector& connector,
+                                                   const core::Identity& identity,
+                                                   AccountLookup accounts, Options options);
+    virtual ~Processor() = default;
+
+    /// One command, durable when it returns. Errors: decide's; Overload, Deadline (not done),
+    /// Unknown (the deadline passed while it could not be told), Unavailable.
+    virtual Task<core::Verdict> submit(core::Command command, Deadline deadline) = 0;
+    /// The whole request: the command and, if it started one, its operation.
+    virtual Task<Outcome> pay(core::Command command, Deadline deadline) = 0;
+    /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
+    virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;
+
+    virtual const Uuid& instance() const = 0;
+    /// Stops intake, lets what is under way end, closes the lanes.
+    virtual Task<void> drain(Deadline deadline) = 0;
+};
+
+} // namespace holdfast::processor
