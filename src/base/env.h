@@ -110,7 +110,7 @@ class SimEnv final : public Env {
     WallTime wall_start_{std::chrono::seconds{1'790'000'000}};
     Duration wall_skew_{};
     std::mt19937_64 random_;
-    std::multiset<MonoTime> wakeups_;
+    std::set<MonoTime> wakeups_;
 };
 
 /// A value from the process environment, or empty. Here because raw getenv is banned elsewhere.

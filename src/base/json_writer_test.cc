@@ -30,7 +30,7 @@ TEST(JsonWriter, NestsAndSeparates) {
 
 TEST(JsonWriter, EscapesWhatJsonAndPagesNeed) {
     JsonWriter w;
-    w.value(std::string_view("a\"b\\c\n\x01 </script> a/b \xc3\xa9", 26));
+    w.value("a\"b\\c\n\x01 </script> a/b \xc3\xa9");
     EXPECT_EQ(std::move(w).take(), "\"a\\\"b\\\\c\\n\\u0001 <\\/script> a/b \xc3\xa9\"");
 }
 

@@ -82,6 +82,14 @@ void bug_found(const char* file, int line, std::string_view note);
 /// Number of BUG() hits since start, exported as holdfast_bugs_total.
 std::uint64_t bugs_found();
 
+/// Who is told, once, before a broken invariant stops the process, and of each bug survived; the
+/// log installs itself here (base/log.cc), so that result.h depends on nothing.
+struct FailureHooks {
+    void (*before_abort)(std::string_view what) = nullptr;
+    void (*on_bug)(std::string_view what) = nullptr;
+};
+void set_failure_hooks(FailureHooks hooks);
+
 } // namespace holdfast
 
 #define HF_CONCAT2(a, b) a##b

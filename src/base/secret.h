@@ -2,10 +2,12 @@
 
 // Secret<T>: a value that never prints. It can't be formatted, logged, compared with == or copied
 // into a string by accident; reveal() is the one way out and easy to find in review. Compare with
-// constant_time_equal. Memory is wiped on destruction where T is a std::string.
+// constant_time_equal. Memory of a string or byte container is wiped when the value is destroyed or
+// replaced, as far as this object owns it: a moved-from short string is covered, copies that
+// reveal() hands out are not.
 
+#include <concepts>
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,11 +26,15 @@ template <class T> class Secret {
     explicit Secret(T value) : value_(std::move(value)) {}
     Secret(const Secret&) = default;
     Secret(Secret&&) noexcept = default;
-    Secret& operator=(const Secret&) = default;
-    Secret& operator=(Secret&&) noexcept = default;
+    Secret& operator=(Secret other) noexcept {
+        std::swap(value_, other.value_); // `other` takes the old value along and wipes it
+        return *this;
+    }
     ~Secret() {
-        if constexpr (requires { value_.data(); value_.size(); }) {
-            wipe(const_cast<void*>(static_cast<const void*>(value_.data())), value_.size());
+        if constexpr (std::same_as<T, std::string>) {
+            wipe(value_.data(), value_.capacity());
+        } else if constexpr (requires { value_.data(); value_.size(); }) {
+            wipe(value_.data(), value_.size() * sizeof(*value_.data()));
         }
     }
     const T& reveal() const { return value_; }
