@@ -112,14 +112,12 @@ need_node() {
 }
 
 need_npm_packages() {
-    local file folder
+    local folder why
     need_node
-    for file in $(git ls-files --cached --others --exclude-standard '*package-lock.json' 2>/dev/null ||
-        find tests web -name package-lock.json -not -path '*/node_modules/*'); do
-        folder=$(dirname "$file")
-        if [ "$folder" != tools/node ]; then
-            npm_ci "$folder" "$(sed -n 's/^ *"description": "\(.*\)".*/\1/p' "$folder/package.json")"
-        fi
+    for folder in $(find tests web -name node_modules -prune -o -name package-lock.json \
+        -printf '%h\n' 2>/dev/null); do
+        why=$(sed -n 's/^ *"description": "\(.*\)".*/\1/p' "$folder/package.json")
+        npm_ci "$folder" "$why"
     done
 }
 
