@@ -1,0 +1,3 @@
+-- Inverse of 0002.
+DROP TABLE api_keys;
+DROP TABLE accounts;

@@ -1,0 +1,2 @@
+-- Inverse of 0005.
+DROP TABLE seals, lanes, replays, events;
