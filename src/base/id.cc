@@ -11,7 +11,6 @@ namespace {
 using Wide = unsigned __int128;
 
 constexpr std::string_view alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-constexpr std::size_t digits_in_uuid = 22;
 constexpr std::size_t digits_in_word = 10;
 constexpr std::uint64_t pair_base = 62 * 62;
 constexpr std::uint64_t word_base = 839'299'365'868'340'224; // 62^10
@@ -65,19 +64,26 @@ void store_big_endian(std::uint8_t* bytes, std::uint64_t word) {
 } // namespace
 
 std::string Uuid::base62() const {
+    std::string text;
+    text.reserve(base62_digits);
+    append_base62(text);
+    return text;
+}
+
+void Uuid::append_base62(std::string& out) const {
     const Wide value = (Wide{load_big_endian(bytes.data())} << 64) | load_big_endian(&bytes[8]);
     const Wide upper = value / word_base;
     const Wide top = upper / word_base; // at most 483
 
-    std::string text(digits_in_uuid, '\0');
-    std::memcpy(text.data(), pairs[static_cast<std::size_t>(top)].data(), 2);
-    write_word(text.data() + 2, static_cast<std::uint64_t>(upper - top * word_base));
-    write_word(text.data() + 2 + digits_in_word, static_cast<std::uint64_t>(value - upper * word_base));
-    return text;
+    char digits[base62_digits];
+    std::memcpy(digits, pairs[static_cast<std::size_t>(top)].data(), 2);
+    write_word(digits + 2, static_cast<std::uint64_t>(upper - top * word_base));
+    write_word(digits + 2 + digits_in_word, static_cast<std::uint64_t>(value - upper * word_base));
+    out.append(digits, sizeof digits);
 }
 
 std::optional<Uuid> Uuid::from_base62(std::string_view digits) {
-    if (digits.size() != digits_in_uuid) return std::nullopt;
+    if (digits.size() != base62_digits) return std::nullopt;
     std::uint64_t top, middle, low;
     if (!read_digits(digits.substr(0, 2), top) ||
         !read_digits(digits.substr(2, digits_in_word), middle) ||

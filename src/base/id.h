@@ -25,14 +25,17 @@
 namespace holdfast {
 
 struct Uuid {
+    static constexpr std::size_t base62_digits = 22;
+
     std::array<std::uint8_t, 16> bytes{};
 
     auto operator<=>(const Uuid&) const = default;
     bool is_nil() const { return bytes == std::array<std::uint8_t, 16>{}; }
 
     std::string base62() const;                             ///< 22 digits
+    void append_base62(std::string& out) const;
     static std::optional<Uuid> from_base62(std::string_view digits);
-    static Uuid time_ordered(Env& env);                     ///< 48 bits of unix ms + 80 random bits
+    static Uuid time_ordered(Env& env);                     ///< 48 bits of unix ms + 80 random
 };
 
 template <class T> class Id {
@@ -46,7 +49,13 @@ template <class T> class Id {
     auto operator<=>(const Id&) const = default;
 
     static constexpr std::string_view prefix() { return T::id_prefix; }
-    std::string str() const { return std::string(T::id_prefix) + value_.base62(); }
+    std::string str() const {
+        std::string text;
+        text.reserve(T::id_prefix.size() + Uuid::base62_digits);
+        text += T::id_prefix;
+        value_.append_base62(text);
+        return text;
+    }
 
     /// Empty when `text` is not this type's prefix followed by 22 base62 digits.
     static std::optional<Id> parse(std::string_view text) {
