@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -60,7 +61,14 @@ Result<std::int64_t> scale_half_even(std::int64_t value, std::int64_t numerator,
 /// remainder goes to the earliest largest fractions.
 Result<std::vector<Money>> allocate(Money total, std::span<const std::int64_t> weights);
 
-/// Stripe's smallest chargeable amount in a currency (50 cents and its equivalents).
+/// Stripe's smallest chargeable amount in a currency (50 cents and its equivalents); one minor unit
+/// where Stripe publishes none.
 std::int64_t minimum_charge_minor(Currency currency);
+/// Charges are multiples of it: 10 where the card networks carry one decimal less than the
+/// currency has, 100 where the currency has lost its minor unit, else 1.
+std::int64_t amount_step_minor(Currency currency);
+
+/// "$1,234.50", "¥500", "15.00" (no symbol: for messages that name the currency themselves).
+std::string display_amount(Money money);
 
 } // namespace holdfast::core
