@@ -1,0 +1,62 @@
+#include "base/subprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include <sched.h>
+
+namespace holdfast {
+namespace {
+
+constexpr Duration patience = std::chrono::seconds{20};
+
+TEST(Subprocess, RunReturnsOutputAndFailsWithTheTail) {
+    auto ok = run({.argv = {"/bin/sh", "-c", "echo out; echo err >&2"}}, patience);
+    ASSERT_TRUE(ok.has_value()) << to_string(ok.error());
+    EXPECT_EQ(*ok, "out\nerr\n");
+
+    auto bad = run({.argv = {"/bin/sh", "-c", "echo broken; exit 3"}}, patience);
+    ASSERT_FALSE(bad.has_value());
+    EXPECT_EQ(bad.error().code, "command_failed");
+    EXPECT_NE(bad.error().message.find("broken"), std::string::npos);
+
+    auto none = run({.argv = {"/nonexistent/program"}}, patience);
+    ASSERT_FALSE(none.has_value());
+    EXPECT_EQ(none.error().code, "spawn_failed");
+}
+
+TEST(Subprocess, RunKillsWhatDoesNotEnd) {
+    auto slow = run({.argv = {"/bin/sh", "-c", "sleep 1000 & sleep 1000"}},
+                    std::chrono::milliseconds{50});
+    ASSERT_FALSE(slow.has_value());
+    EXPECT_EQ(slow.error().code, "command_timeout");
+}
+
+TEST(Subprocess, ASessionDiesWithItsChildren) {
+    auto leader = spawn({.argv = {"/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait"}});
+    ASSERT_TRUE(leader.has_value()) << to_string(leader.error());
+    EXPECT_TRUE(is_alive(*leader));
+    while (session_members(*leader) < 3) ::sched_yield();
+    ProcessName reused = *leader;
+    reused.start_ticks += 1; // another process under the same pid
+    EXPECT_FALSE(is_alive(reused));
+    EXPECT_EQ(session_members(reused), 2); // the leader itself started before that
+    signal_session(*leader, SIGKILL);
+    while (session_members(*leader) > 0) ::sched_yield();
+    std::optional<Exit> exit;
+    while (!(exit = reap_child())) ::sched_yield();
+    EXPECT_EQ(exit->pid, leader->pid);
+    EXPECT_EQ(exit->status, 128 + SIGKILL);
+    EXPECT_FALSE(is_alive(*leader));
+}
+
+TEST(Subprocess, TheEnvironmentIsMinimal) {
+    auto seen = run({.argv = {"/usr/bin/env"}, .environment = {{"PGDATA", "/x"}}}, patience);
+    ASSERT_TRUE(seen.has_value());
+    EXPECT_NE(seen->find("PGDATA=/x"), std::string::npos);
+    EXPECT_EQ(seen->find("HOME="), std::string::npos);
+}
+
+} // namespace
+} // namespace holdfast
