@@ -1,0 +1,74 @@
+#include "api/call.h"
+
+namespace holdfast::api {
+
+Result<ExpandTree> expand_of(Call& call, core::ObjectKind kind, bool list) {
+    return parse_expand(kind, call.params.texts("expand"), list);
+}
+
+Task<Reply> show(Services& services, Call& call, Object object, ExpandTree expand) {
+    CO_TRY(auto json, co_await services.presenter.present(std::move(object), std::move(expand),
+                                                          *call.account, call.received,
+                                                          call.deadline));
+    co_return Reply{.body = std::move(json)};
+}
+
+Task<Reply> execute(Services& services, Call& call, core::CommandBody body, ExpandTree expand) {
+    core::Command command{.account = call.account->id,
+                          .request = call.request,
+                          .received = call.received,
+                          .body = std::move(body)};
+    CO_TRY(auto outcome, co_await services.processor.pay(std::move(command), call.deadline));
+    CO_TRY(auto object, object_of(outcome.answer.object));
+    CO_TRY(auto json, co_await services.presenter.present(std::move(object), std::move(expand),
+                                                          *call.account, call.received,
+                                                          call.deadline));
+    Reply reply = outcome.answer.declined ? declined_reply(*outcome.answer.declined, json)
+                                          : Reply{.body = std::move(json)};
+    reply.replayed = outcome.replayed;
+    reply.original_request = outcome.original_request;
+    co_return reply;
+}
+
+namespace {
+
+/// A cursor is the id of any listed object; its prefix was checked by nobody who knows the type,
+/// so only its digits count, and a cursor that names nothing is refused by the store.
+std::optional<Uuid> cursor(Params& params, std::string_view name) {
+    auto text = params.text(name, 255);
+    if (!text) return std::nullopt;
+    const std::size_t digits = text->rfind('_') + 1;
+    auto id = Uuid::from_base62(std::string_view(*text).substr(digits));
+    if (!id) params.problem(missing_resource("object", *text, name));
+    return id;
+}
+
+} // namespace
+
+store::ListQuery list_query(Call& call) {
+    Params& params = call.params;
+    store::ListQuery query;
+    if (auto limit = params.integer("limit", 1, 100)) query.limit = static_cast<int>(*limit);
+    auto after = cursor(params, "starting_after");
+    auto before = cursor(params, "ending_before");
+    if (after && before)
+        params.problem(invalid_parameter("parameter_invalid", "ending_before",
+                                         "You may only specify one of these parameters: "
+                                         "ending_before, starting_after."));
+    query.cursor = after ? after : before;
+    if (before) query.direction = store::PageDirection::EndingBefore;
+
+    if (params.is_text("created")) {
+        query.created_gte = params.integer("created");
+        query.created_lte = query.created_gte;
+    } else {
+        Params created = params.map("created");
+        query.created_gt = created.integer("gt");
+        query.created_gte = created.integer("gte");
+        query.created_lt = created.integer("lt");
+        query.created_lte = created.integer("lte");
+    }
+    return query;
+}
+
+} // namespace holdfast::api

@@ -1,0 +1,69 @@
+#pragma once
+
+// Directory: accounts and API keys in memory, so that authenticating a request asks no database.
+//
+// A key is known by its SHA-256; the key itself is never kept. Entries are trusted for
+// `trusted_for` and then asked for again; a revoked key therefore works at most that long. When
+// the store can't be asked, what is known stays valid: an outage of the database locks nobody
+// out. Unknown keys are remembered for a short while in a bounded table, so that a flood of wrong
+// keys costs the database a bounded number of queries.
+//
+// Accounts, once seen, stay: pointers handed out are valid for the life of the Directory.
+// Thread: that of the loop.
+
+#include "base/secret.h"
+#include "net/deadline.h"
+#include "net/task.h"
+#include "store/store.h"
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+namespace holdfast::api {
+
+using net::Deadline;
+using net::Task;
+
+struct Credential {
+    const core::Account* account = nullptr;
+    bool publishable = false;
+};
+
+class Directory {
+  public:
+    static constexpr Duration trusted_for = std::chrono::seconds{5};
+    static constexpr Duration unknown_for = std::chrono::seconds{1};
+    static constexpr std::size_t unknown_keys_max = 4096;
+
+    explicit Directory(store::Store& store) : store_(store) {}
+
+    /// Loads all accounts; the processor needs those whose payments it resolves after a restart.
+    Task<void> load(Deadline deadline);
+
+    /// Errors: Auth "api_key_invalid", "api_key_expired"; Unavailable when it can't be told.
+    Task<Credential> authenticate(SecretString key, WallTime now, Deadline deadline);
+
+    /// Null when the account was never seen.
+    const core::Account* find(Id<core::Account> account) const;
+
+  private:
+    struct Entry {
+        store::ApiKey key;
+        const core::Account* account = nullptr;
+        MonoTime checked;
+    };
+    Task<const core::Account*> account_of(Id<core::Account> id, Deadline deadline);
+    const core::Account* keep(core::Account account);
+    static Result<Credential> credential_of(const Entry& entry, WallTime now);
+
+    store::Store& store_;
+    std::unordered_map<std::string, Entry> keys_;
+    std::unordered_map<std::string, MonoTime> unknown_;
+    std::unordered_map<Id<core::Account>, std::unique_ptr<core::Account>> accounts_;
+};
+
+/// What is stored of a key and looked up by: SHA-256, 32 bytes.
+std::string hash_of_key(const SecretString& key);
+
+} // namespace holdfast::api

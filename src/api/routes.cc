@@ -1,0 +1,109 @@
+#include "api/routes.h"
+
+#include <array>
+
+namespace holdfast::api {
+namespace {
+
+constexpr bool with_publishable_key = true;
+
+constexpr Route routes[] = {
+    {Method::Post, "/v1/payment_intents", create_payment_intent},
+    {Method::Post, "/v1/payment_intents/{}/confirm", confirm_payment_intent, with_publishable_key},
+    {Method::Get, "/v1/payment_intents/{}", retrieve_payment_intent, with_publishable_key},
+    {Method::Post, "/v1/payment_intents/{}/capture", capture_payment_intent},
+    {Method::Post, "/v1/payment_intents/{}/cancel", cancel_payment_intent},
+    {Method::Post, "/v1/payment_intents/{}", update_payment_intent},
+    {Method::Get, "/v1/payment_intents", list_payment_intents},
+
+    {Method::Post, "/v1/customers", create_customer},
+    {Method::Get, "/v1/customers", list_customers},
+    {Method::Get, "/v1/customers/{}", retrieve_customer},
+    {Method::Post, "/v1/customers/{}", update_customer},
+    {Method::Delete, "/v1/customers/{}", delete_customer},
+    {Method::Get, "/v1/customers/{}/payment_methods", list_customer_payment_methods},
+    {Method::Get, "/v1/customers/{}/payment_methods/{}", retrieve_customer_payment_method},
+
+    {Method::Post, "/v1/payment_methods", create_payment_method, with_publishable_key},
+    {Method::Get, "/v1/payment_methods", list_payment_methods},
+    {Method::Get, "/v1/payment_methods/{}", retrieve_payment_method},
+    {Method::Post, "/v1/payment_methods/{}", update_payment_method},
+    {Method::Post, "/v1/payment_methods/{}/attach", attach_payment_method},
+    {Method::Post, "/v1/payment_methods/{}/detach", detach_payment_method},
+
+    {Method::Post, "/v1/tokens", create_token, with_publishable_key},
+    {Method::Get, "/v1/tokens/{}", retrieve_token, with_publishable_key},
+
+    {Method::Get, "/v1/charges", list_charges},
+    {Method::Get, "/v1/charges/{}", retrieve_charge},
+    {Method::Post, "/v1/charges/{}", update_charge},
+    {Method::Post, "/v1/charges/{}/capture", capture_charge},
+    {Method::Get, "/v1/charges/{}/refunds", list_charge_refunds},
+
+    {Method::Post, "/v1/refunds", create_refund},
+    {Method::Get, "/v1/refunds", list_refunds},
+    {Method::Get, "/v1/refunds/{}", retrieve_refund},
+    {Method::Post, "/v1/refunds/{}", update_refund},
+    {Method::Post, "/v1/refunds/{}/cancel", cancel_refund},
+
+    {Method::Get, "/v1/events", list_events},
+    {Method::Get, "/v1/events/{}", retrieve_event},
+    {Method::Get, "/v1/balance", retrieve_balance},
+    {Method::Get, "/v1/balance_transactions", list_balance_transactions},
+    {Method::Get, "/v1/balance_transactions/{}", retrieve_balance_transaction},
+};
+
+/// The next segment of a path that starts with '/'; empty view with a null pointer at the end.
+std::string_view next_segment(std::string_view& path) {
+    if (path.empty()) return {};
+    path.remove_prefix(1);
+    const std::size_t end = std::min(path.find('/'), path.size());
+    std::string_view segment = path.substr(0, end);
+    path.remove_prefix(end);
+    return segment;
+}
+
+bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& ids) {
+    ids.clear();
+    while (!pattern.empty() && !path.empty()) {
+        const std::string_view want = next_segment(pattern);
+        const std::string_view got = next_segment(path);
+        if (want == "{}") {
+            if (got.empty()) return false;
+            ids.emplace_back(got);
+        } else if (want != got) {
+            return false;
+        }
+    }
+    return pattern.empty() && path.empty();
+}
+
+std::string_view text(Method method) {
+    switch (method) {
+    case Method::Get: return "GET";
+    case Method::Post: return "POST";
+    case Method::Delete: return "DELETE";
+    }
+    return {};
+}
+
+} // namespace
+
+Match match_route(std::string_view method, std::string_view path) {
+    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    Match match;
+    for (const Route& route : routes) {
+        if (!matches(route.pattern, path, match.path_ids)) continue;
+        if (text(route.method) == method) {
+            match.route = &route;
+            return match;
+        }
+        match.other_method = true;
+    }
+    match.path_ids.clear();
+    return match;
+}
+
+std::vector<Route> all_routes() { return {std::begin(routes), std::end(routes)}; }
+
+} // namespace holdfast::api
