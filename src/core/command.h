@@ -153,13 +153,15 @@ struct RecordOutcome {
     Id<Refund> refund; ///< of the operation; nil unless it is one
     OperationOutcome outcome;
 };
-/// Compare-and-set on the owner: a resolver takes over an operation past its valid_until.
+/// Compare-and-set on the owner: a resolver takes over an operation past its valid_until, or the
+/// owner (expected_owner == new_owner, at any time) decides that it shall be undone.
 struct ClaimOperation {
     Id<PaymentIntent> payment_intent;
     Id<Operation> operation;
     Uuid expected_owner;
     Uuid new_owner;
     WallTime valid_until;
+    bool to_reverse = false; ///< sets Operation::reversing
 };
 
 using CommandBody =

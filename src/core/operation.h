@@ -11,7 +11,8 @@
 //
 // "Not found" at the acquirer is no answer while the request may still be in flight: the resolver
 // reverses by reference, which makes the acquirer refuse a late arrival, and only then records
-// the failure (docs/life-of-a-payment.md).
+// the failure (docs/life-of-a-payment.md). That decision is made durable first (`reversing`): from
+// then on nobody may record an approval, however late a request of anybody arrives.
 
 #include "core/objects.h"
 
@@ -59,6 +60,7 @@ struct Operation {
     WallTime started;
     WallTime valid_until; ///< before it, only `owner` acts
     Uuid owner;           ///< process instance
+    bool reversing = false; ///< decided to be undone; can only end Reversed or Declined
     Metadata metadata;    ///< of the payment; the acquirer keeps it in its books
     RequestContext request;
     CancellationReason cancellation_reason = CancellationReason::None; ///< for Void
