@@ -31,7 +31,8 @@ target_compile_options(hf_flags INTERFACE
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_compile_definitions(hf_flags INTERFACE
   _GLIBCXX_ASSERTIONS # bounds of operator[], front(), *optional: checked in production too
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION)
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+  BOOST_ASIO_CUSTOM_HANDLER_TRACKING=<net/asio_hooks.h>) # the stall detector of net/loop_watch.h
 target_link_options(hf_flags INTERFACE -fuse-ld=lld)
 if(HOLDFAST_SANITIZE)
   target_compile_options(hf_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all)

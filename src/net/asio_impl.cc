@@ -1,0 +1,3 @@
+// The one unit that compiles Asio's own sources (BOOST_ASIO_SEPARATE_COMPILATION).
+
+#include <boost/asio/impl/src.hpp>
