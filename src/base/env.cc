@@ -102,6 +102,13 @@ bool SimEnv::advance_to_next_wakeup(MonoTime limit) {
     return true;
 }
 
+void block_thread(Duration duration) {
+    timespec left{.tv_sec = duration.count() / 1'000'000,
+                  .tv_nsec = (duration.count() % 1'000'000) * 1000};
+    while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+}
+
 std::string environment_variable(const char* name) {
     const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nothing here calls setenv
     return value == nullptr ? std::string() : std::string(value);

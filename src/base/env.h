@@ -113,6 +113,9 @@ class SimEnv final : public Env {
     std::set<MonoTime> wakeups_;
 };
 
+/// Stops the calling thread: for start-up and tools, never on a loop (that is net/timer.h).
+void block_thread(Duration duration);
+
 /// A value from the process environment, or empty. Here because raw getenv is banned elsewhere.
 std::string environment_variable(const char* name);
 
