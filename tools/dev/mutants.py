@@ -103,7 +103,7 @@ def _passes(test, pattern, log):
     else:
         command = ["ctest", "--test-dir", f"{COPY}/build/test", "-R", f"^{re.escape(test)}$"]
         command += ["--output-on-failure", "--no-tests=error"]
-    return run(command, log, TIMEOUT_S, env) is None
+    return run(command, log, TIMEOUT_S, env) == (None, None)
 
 
 def _try(mutant, log):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unittest
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -89,7 +90,9 @@ def _end_leftovers():
 
 
 def run(command, log, timeout_s, env):
-    """Runs `command` with its output in `log`; returns what went wrong, or None.
+    """Runs `command` with its output in `log`; returns its problem and what it left running.
+
+    Both are None when all is well.
 
     Orphans are reaped while it runs: a test may look whether the process it killed is gone.
     """
@@ -122,9 +125,16 @@ def run(command, log, timeout_s, env):
     finally:
         signal.alarm(0)
     left = _end_leftovers()
-    if left and not problem:
-        problem = f"left running: {', '.join(sorted(set(left)))}"
-    return problem
+    return problem, f"left running: {', '.join(sorted(set(left)))}" if left else None
+
+
+def _with_problems(count, suite, problem, left):
+    """Adds what no test accounts for: a runner that failed all the same, processes left over."""
+    if problem and not count.failed:
+        count.failed.append(f"{suite}: {problem}")
+    if left:
+        count.failed.append(f"{suite}: {left}")
+    return count
 
 
 # --- CTest and GoogleTest -----------------------------------------------------------------------
@@ -144,7 +154,7 @@ def _ctest_tests():
     return tests
 
 
-def _count_googletest(name, report, ctest_passed):
+def count_googletest(name, report, ctest_passed):
     """Counts the cases of one binary; one that ended badly without saying where has failed."""
     try:
         with open(report, encoding="utf-8") as file:
@@ -178,10 +188,11 @@ def run_ctest(suite, slow, jobs, timeout_s):
     reports = f"{BUILD}/reports/{suite}"
     shutil.rmtree(reports, ignore_errors=True)
     os.makedirs(reports)
-    log, junit = f"build/log/test-{suite}.log", os.path.abspath(f"{reports}.xml")
+    log, junit = f"build/log/test-{suite}.log", os.path.abspath(f"{reports}/ctest.xml")
     command = ["ctest", "--test-dir", BUILD, "-L", f"^{suite}$", "-j", str(jobs)]
     command += ["--output-on-failure", "--no-tests=error", "--output-junit", junit]
-    problem = run(command + ([] if slow else ["-LE", "^slow$"]), log, timeout_s, environment(slow))
+    command += [] if slow else ["-LE", "^slow$"]
+    problem, left = run(command, log, timeout_s, environment(slow))
     count = Count(log=log)
     outcomes = {}
     if os.path.exists(junit):
@@ -189,10 +200,8 @@ def run_ctest(suite, slow, jobs, timeout_s):
             outcomes[case.get("name")] = case.get("status") == "run"
     for name in tests:
         report = f"{BUILD}/reports/{name}.json"
-        count.add(_count_googletest(name, report, outcomes.get(name, False)))
-    if problem and not count.failed:
-        count.failed.append(f"{suite}: {problem}")
-    return count
+        count.add(count_googletest(name, report, outcomes.get(name, False)))
+    return _with_problems(count, suite, problem, left)
 
 
 # --- Node ---------------------------------------------------------------------------------------
@@ -213,20 +222,25 @@ def run_node(suite, slow, timeout_s):
     command += ["--test-reporter=tap", f"--test-reporter-destination={tap}"]
     if os.path.exists(tap):
         os.remove(tap)
-    problem = run(command + files, log, timeout_s, environment(slow))
+    problem, left = run(command + files, log, timeout_s, environment(slow))
     count = Count(log=log)
-    text = ""
     if os.path.exists(tap):
         with open(tap, encoding="utf-8") as file:
-            text = file.read()
+            count.add(count_tap(suite, file.read()))
+    if not (count.passed or count.skipped):
+        problem = problem or "ran no test"
+    return _with_problems(count, suite, problem, left)
+
+
+def count_tap(suite, text):
+    """Counts the tests of a TAP report of Node's test runner."""
+    count = Count()
     totals = {key: int(value) for key, value in re.findall(r"(?m)^# (\w+) (\d+)$", text)}
     count.passed = totals.get("pass", 0)
     count.skipped = totals.get("skipped", 0) + totals.get("todo", 0)
     wanted = totals.get("fail", 0) + totals.get("cancelled", 0)
     names = re.findall(r"(?m)^\s*not ok \d+ - ((?:(?!# (?:SKIP|TO" r"DO)).)*)$", text)
     count.failed = names[:wanted] + [f"{suite}: unnamed"] * (wanted - len(names))
-    if not count.failed and (problem or not count.passed):
-        count.failed.append(f"{suite}: {problem or 'ran no test'}")
     return count
 
 
@@ -263,6 +277,19 @@ def run_tidy():
                 log.writelines(f"{finding}  [{result.name}]\n" for finding in result.findings)
             else:
                 count.passed += 1
+    return count
+
+
+def run_tools():
+    """The tests of this file and of mutants.py, beside them."""
+    import suites_test
+
+    count = Count(log="build/log/test-tools.log")
+    with open(count.log, "w", encoding="utf-8") as log:
+        tests = unittest.defaultTestLoader.loadTestsFromModule(suites_test)
+        result = unittest.TextTestRunner(log, verbosity=2).run(tests)
+    count.failed = [test.id() for test, _ in result.failures + result.errors]
+    count.passed = result.testsRun - len(count.failed)
     return count
 
 

@@ -30,6 +30,7 @@ class Suite:
 
 SUITES = (
     Suite("tidy", "the rules of docs/style.md", lambda slow: suites.run_tidy(), builds=""),
+    Suite("tools", "the counting of this table", lambda slow: suites.run_tools(), builds=""),
     Suite("unit", "each folder alone", lambda slow: run_tests("unit", slow, CORES), budget_s=20),
     Suite("net", "HTTP and loop on real sockets", lambda slow: run_tests("net", slow, CORES)),
     Suite("db", "against real PostgreSQL clusters", lambda slow: run_tests("db", slow, 1, 3600)),

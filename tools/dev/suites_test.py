@@ -1,0 +1,128 @@
+"""Does the runner count honestly? A test that crashed, hung or never ran has to show as failed."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import mutants
+import suites
+
+
+class Run(unittest.TestCase):
+    def run_python(self, code, timeout_s=20):
+        with tempfile.TemporaryDirectory() as folder:
+            return suites.run([sys.executable, "-c", code], folder + "/log", timeout_s, os.environ)
+
+    def test_success_and_exit_code(self):
+        self.assertEqual(self.run_python("pass"), (None, None))
+        self.assertEqual(self.run_python("raise SystemExit(3)"), ("exit code 3", None))
+
+    def test_a_program_that_hangs_is_ended(self):
+        problem, left = self.run_python("import time; time.sleep(1000)", timeout_s=1)
+        self.assertEqual((problem, left), ("not done after 1 s", None))
+
+    def test_a_process_left_running_is_found_and_ended(self):
+        code = "import subprocess as s; s.Popen(['sleep', '1000'], start_new_session=True)"
+        self.assertEqual(self.run_python(code), (None, "left running: sleep"))
+        self.assertEqual(self.run_python("pass"), (None, None))
+
+    def test_an_orphan_that_ends_meanwhile_is_reaped(self):
+        code = """if 1:
+            import os, subprocess, time
+            shell = ['sh', '-c', 'sleep 0.05 >/dev/null & echo $!']
+            pid = int(subprocess.run(shell, capture_output=True).stdout)
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                try: os.kill(pid, 0)
+                except ProcessLookupError: raise SystemExit(0)
+                time.sleep(0.01)
+            raise SystemExit(1)
+        """
+        self.assertEqual(self.run_python(code), (None, None))
+
+
+class GoogleTest(unittest.TestCase):
+    def count(self, cases, ctest_passed):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            if cases is not None:
+                json.dump({"testsuites": [{"testsuite": cases}]}, file)
+                file.flush()
+            count = suites.count_googletest("unit/x", file.name, ctest_passed)
+        return count.passed, count.failed, count.skipped
+
+    def case(self, name, result="COMPLETED", **more):
+        return {"classname": "A", "name": name, "result": result, **more}
+
+    def test_cases_are_counted_one_by_one(self):
+        cases = [self.case("a"), self.case("b", "SKIPPED"), self.case("c", failures=[{}])]
+        self.assertEqual(self.count(cases, False), (1, ["unit/x A.c"], 1))
+        cases = [self.case("a"), self.case("b", "SUPPRESSED")]  # filtered out, or disabled
+        self.assertEqual(self.count(cases, True), (1, [], 0))
+
+    def test_a_crash_leaves_no_report_and_has_failed(self):
+        self.assertEqual(self.count(None, False), (0, ["unit/x"], 0))
+
+    def test_a_leak_after_the_last_case_has_failed(self):
+        counted = self.count([self.case("a")], False)
+        self.assertEqual(counted, (1, ["unit/x (after its last case)"], 0))
+
+    def test_no_case_at_all_has_failed(self):
+        self.assertEqual(self.count([], True), (0, ["unit/x ran no test"], 0))
+
+
+class Tap(unittest.TestCase):
+    def test_counts_and_names(self):
+        text = (
+            "ok 1 - fine\n    not ok 1 - inner\nnot ok 2 - outer\nok 3 - later # SKIP\n"
+            "# tests 4\n# pass 1\n# fail 2\n# cancelled 0\n# skipped 1\n# todo 0\n"
+        )
+        count = suites.count_tap("api", text)
+        self.assertEqual((count.passed, count.failed, count.skipped), (1, ["inner", "outer"], 1))
+
+    def test_a_failure_without_a_name_counts(self):
+        self.assertEqual(suites.count_tap("api", "# pass 1\n# fail 1\n").failed, ["api: unnamed"])
+
+
+class Mutants(unittest.TestCase):
+    def parse(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/early.mutant"
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            return mutants.parse(path)
+
+    def test_parse(self):
+        mutant = self.parse(
+            "why: w\nfile: src/a.cc\ntest: unit/a\n---\n    old();\n===\n    new();\n    more();\n"
+        )
+        self.assertEqual((mutant.name, mutant.file, mutant.test), ("early", "src/a.cc", "unit/a"))
+        self.assertEqual((mutant.old, mutant.new), ("    old();", "    new();\n    more();"))
+        self.assertEqual(mutant.filter, "*")
+
+    def test_what_is_no_mutant_is_refused(self):
+        with self.assertRaises(ValueError):
+            self.parse("why: w\nfile: src/a.cc\n---\nold\n===\nnew\n")
+        with self.assertRaises(ValueError):
+            self.parse("why: w\nfile: src/a.cc\ntest: unit/a\n---\nold\n")
+
+
+class Script(unittest.TestCase):
+    def missing(self, text):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            script = f"source tools/dev/lib.sh; missing_packages {file.name}"
+            output = subprocess.check_output(["bash", "-c", script], text=True)
+        return output.split()
+
+    def test_what_is_installed_is_not_missing(self):
+        self.assertEqual(self.missing("# a list\nbash  # a shell\n\nno-such-package # why\n"),
+                         ["no-such-package"])
+
+
+if __name__ == "__main__":
+    suites.become_reaper()
+    unittest.main()
