@@ -91,6 +91,15 @@ void sweep() {
     }
 }
 
+std::vector<ProcessName> children_of(pid_t parent) {
+    std::vector<ProcessName> children;
+    std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", parent));
+    for (pid_t pid = 0; list >> pid;) {
+        if (auto name = process_named(pid)) children.push_back(*name);
+    }
+    return children;
+}
+
 fs::path new_directory() {
     static std::atomic<int> count = 0;
     const fs::path path =
@@ -191,15 +200,24 @@ void PgCluster::stop() {
 }
 
 void PgCluster::kill() {
-    signal_session(server_, SIGKILL);
+    // Each backend leads a session of its own, and a busy one outlives its postmaster by seconds.
+    ::kill(server_.pid, SIGSTOP); // starts no more of them
+    const std::vector<ProcessName> backends = children_of(server_.pid);
+    ::kill(server_.pid, SIGKILL);
+    for (const ProcessName& backend : backends) ::kill(backend.pid, SIGKILL);
     ::waitpid(server_.pid, nullptr, 0);
-    // Its backends are not our children: wait until they are gone, too, else the next start fails.
-    for (int tries = 0; tries < 500 && session_members(server_) > 0; ++tries) {
-        std::this_thread::sleep_for(10ms);
+    for (const ProcessName& backend : backends) {
+        for (int tries = 0; tries < 500 && is_alive(backend); ++tries) {
+            std::this_thread::sleep_for(10ms);
+        }
     }
 }
 
-void PgCluster::suspend(bool suspended) { signal_session(server_, suspended ? SIGSTOP : SIGCONT); }
+void PgCluster::suspend(bool suspended) {
+    const int signal = suspended ? SIGSTOP : SIGCONT;
+    ::kill(server_.pid, signal);
+    for (const ProcessName& backend : children_of(server_.pid)) ::kill(backend.pid, signal);
+}
 
 std::string PgCluster::url(std::string_view database, std::string_view user) const {
     return fmt::format("host={} port={} dbname={} user={}", directory_, port_, database, user);

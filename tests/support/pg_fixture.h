@@ -15,9 +15,9 @@
 // under /tmp, trust there; with `tcp` also 127.0.0.1 with SCRAM passwords. As root the servers run
 // as user postgres.
 //
-// The server leads a session of its own that the destructor kills; when the test process dies it
-// gets SIGQUIT from the kernel (PR_SET_PDEATHSIG) and ends its backends. Directories that a dead
-// test left are removed by the next one.
+// The destructor kills the server and its backends; when the test process dies the server gets
+// SIGQUIT from the kernel (PR_SET_PDEATHSIG) and ends its backends. Directories that a dead test
+// left are removed by the next one.
 //
 // Everything here blocks and throws std::runtime_error: a test has nothing to do without a server.
 
@@ -48,8 +48,8 @@ class PgCluster {
     /// Starts it and waits until it serves; the constructor has done so the first time.
     void start();
     void stop();                  ///< fast shutdown
-    void kill();                  ///< SIGKILL to the whole session: a crash
-    void suspend(bool suspended); ///< SIGSTOP or SIGCONT to the whole session: a hang
+    void kill();                  ///< SIGKILL to the server and all its backends: a crash
+    void suspend(bool suspended); ///< SIGSTOP or SIGCONT to all of it: a hang
 
     std::string url(std::string_view database = "postgres",
                     std::string_view user = "postgres") const;
