@@ -133,18 +133,35 @@ configure() { # configure PRESET
     fi
 }
 
-# build PRESET [TARGETS...]: quiet when there is nothing to do or nobody watches.
-build() {
-    local preset=$1 steps
+pause() { read -rt "$1" _ <><(:) || true; } # sleeps without a child process
+
+# Says how far ninja is, as its log tells: at once on a terminal, every 30 s elsewhere. Says nothing
+# when the build is over within a second.
+show_progress() { # show_progress PRESET LOG
+    local every=30 end='\n' steps
+    if [ -t 2 ] && [ -z "${CI:-}" ]; then every=1 end='\r'; fi
+    pause 1
+    say "Building build/$1 on $(nproc) cores"
+    while :; do
+        pause $every
+        steps=$(sed -n '$s/^\[\([0-9]*\).\([0-9]*\)\].*/\1 of \2/p' "$2")
+        [ -z "$steps" ] || printf "    %s steps$end" "$steps" >&2
+    done
+}
+
+build() { # build PRESET [TARGETS...]
+    local preset=$1 log=build/log/build-$1.log progress failed=
     shift
     configure "$preset"
-    if [ -t 2 ] && [ -z "${CI:-}" ]; then
-        NINJA_STATUS="    [%f/%t %es] " ninja -C "build/$preset" "$@" >&2 ||
-            die "build/$preset does not build" "the compiler's messages are above"
-        return
-    fi
-    steps=$(ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -c '^\[' || true)
-    [ "$steps" -le 1 ] || say "Building build/$preset: $steps steps on $(nproc) cores"
-    ninja -C "build/$preset" --quiet "$@" >&2 ||
-        die "build/$preset does not build" "the compiler's messages are above"
+    mkdir -p build/log
+    : >"$log"
+    show_progress "$preset" "$log" &
+    progress=$!
+    ninja -C "build/$preset" "$@" >"$log" 2>&1 </dev/null || failed=yes
+    kill "$progress"
+    wait "$progress" 2>/dev/null || true
+    [ -z "$failed" ] || {
+        grep -v '^\[[0-9]*/[0-9]*\]\|^-- ' "$log" | head -n 200 >&2
+        die "build/$preset does not build" "all messages of the compiler are in $log"
+    }
 }
