@@ -71,6 +71,7 @@ struct AttachPaymentMethod {
 };
 struct DetachPaymentMethod {
     Id<PaymentMethod> id;
+    Id<Customer> customer; ///< it is attached to, as the edge saw it; loses its default by this
 };
 
 /// How a payment method reaches a payment: by id, or made on the spot (payment_method_data, a
@@ -152,7 +153,11 @@ struct RecordOutcome {
     Id<Operation> operation;
     Id<Refund> refund; ///< of the operation; nil unless it is one
     OperationOutcome outcome;
+    Id<PaymentMethod> save_payment_method; ///< of the operation
 };
+/// What records the acquirer's word on `operation`.
+RecordOutcome record_outcome(const Operation& operation, OperationOutcome outcome);
+
 /// Compare-and-set on the owner: a resolver takes over an operation past its valid_until, or the
 /// owner (expected_owner == new_owner, at any time) decides that it shall be undone.
 struct ClaimOperation {

@@ -80,6 +80,11 @@ template <Named Enum> constexpr std::string_view to_string(Enum value) {
     return names_of<Enum>.at(static_cast<std::size_t>(value));
 }
 
+/// For base/codec.h, which refuses larger values.
+template <Named Enum> constexpr Enum last_enumerator(Enum) {
+    return static_cast<Enum>(names_of<Enum>.size() - 1);
+}
+
 /// Empty when no enumerator has that name.
 template <Named Enum> constexpr std::optional<Enum> parse_name(std::string_view name) {
     if (name.empty()) return std::nullopt;

@@ -64,6 +64,7 @@ struct Operation {
     Metadata metadata;    ///< of the payment; the acquirer keeps it in its books
     RequestContext request;
     CancellationReason cancellation_reason = CancellationReason::None; ///< for Void
+    Id<PaymentMethod> save_payment_method; ///< attached to the customer on approval; may be nil
 };
 
 /// What the acquirer finally said.

@@ -14,6 +14,16 @@
 
 namespace holdfast::core {
 
+/// The ObjectKind of a type.
+template <class T> inline constexpr ObjectKind kind_of = ObjectKind::Account;
+template <> inline constexpr ObjectKind kind_of<Customer> = ObjectKind::Customer;
+template <> inline constexpr ObjectKind kind_of<PaymentMethod> = ObjectKind::PaymentMethod;
+template <> inline constexpr ObjectKind kind_of<Token> = ObjectKind::Token;
+template <> inline constexpr ObjectKind kind_of<PaymentIntent> = ObjectKind::PaymentIntent;
+template <> inline constexpr ObjectKind kind_of<Charge> = ObjectKind::Charge;
+template <> inline constexpr ObjectKind kind_of<Refund> = ObjectKind::Refund;
+template <> inline constexpr ObjectKind kind_of<Operation> = ObjectKind::Operation;
+
 Snapshot snapshot(const Customer&);
 Snapshot snapshot(const PaymentMethod&);
 Snapshot snapshot(const Token&);
@@ -21,17 +31,20 @@ Snapshot snapshot(const PaymentIntent&);
 Snapshot snapshot(const Charge&);
 Snapshot snapshot(const Refund&);
 
-/// T is one of the kinds above; Error "snapshot_kind" when the snapshot holds another.
+/// T is one of the types above. Errors: "snapshot_kind" when the snapshot holds another kind,
+/// "snapshot_corrupt", "snapshot_version".
 template <class T> Result<T> restore(const Snapshot&);
 
-// The parts of rows that no query looks at are stored as one `details` value each.
+// The parts of rows that no query looks at are stored as one `details` value each. Errors:
+// "details_corrupt", "details_version" and likewise for operation, error, answer.
+/// Without the metadata, which has a column.
 std::string encode_details(const PaymentDetails&);
 Result<PaymentDetails> decode_payment_details(std::string_view);
 std::string encode_details(const BillingDetails&);
 Result<BillingDetails> decode_billing_details(std::string_view);
 std::string encode_details(const CardDetails&);
 Result<CardDetails> decode_card_details(std::string_view);
-/// The fields of a Customer that have no column of their own (address, shipping, locales ...).
+/// The fields of a Customer that have no column of their own: address, shipping, locales, tax.
 std::string encode_details(const Customer&);
 Result<void> decode_details_into(Customer&, std::string_view);
 std::string encode_operation(const Operation&); ///< whole operation
