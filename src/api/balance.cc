@@ -37,6 +37,19 @@ Task<Reply> retrieve_balance_transaction(Services& services, Call& call) {
                                               "balance transaction");
 }
 
+namespace {
+
+/// The posting behind a balance transaction's type, as core names it.
+std::optional<core::PostingKind> posting_of_type(std::string_view type) {
+    for (std::size_t i = 0; i < core::names_of<core::PostingKind>.size(); ++i) {
+        const auto kind = static_cast<core::PostingKind>(i);
+        if (core::balance_transaction_type(kind) == type) return kind;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
 Task<Reply> list_balance_transactions(Services& services, Call& call) {
     Params& params = call.params;
     store::ListQuery query = list_query(call);
@@ -46,12 +59,12 @@ Task<Reply> list_balance_transactions(Services& services, Call& call) {
         if (id) query.source = *id;
         else params.problem(missing_resource("source", *source, "source"));
     }
-    query.posting = params.choice<core::PostingKind>(
-        "type", {{"charge", core::PostingKind::Capture},
-                 {"refund", core::PostingKind::Refund},
-                 {"refund_failure", core::PostingKind::RefundFailed},
-                 {"payout", core::PostingKind::Payout},
-                 {"payout_failure", core::PostingKind::PayoutFailed}});
+    if (auto type = params.text("type", 100)) {
+        query.posting = posting_of_type(*type);
+        if (!query.posting)
+            params.problem(invalid_parameter("parameter_invalid", "type",
+                                             "Invalid type: " + *type));
+    }
     CO_TRY(auto expand, expand_of(call, ObjectKind::BalanceTransaction, true));
     CO_TRY_VOID(params.done());
     CO_TRY(auto page, co_await services.store.list_balance_transactions(

@@ -6,10 +6,20 @@ Result<ExpandTree> expand_of(Call& call, core::ObjectKind kind, bool list) {
     return parse_expand(kind, call.params.texts("expand"), list);
 }
 
+namespace {
+
+/// The object as this caller may see it.
+Task<std::string> presented(Services& services, Call& call, Object object, ExpandTree expand) {
+    if (const auto* payment = std::get_if<core::PaymentIntent>(&object); payment && call.publishable)
+        co_return render_for_payer(*payment, {*call.account, services.identity, call.received});
+    co_return co_await services.presenter.present(std::move(object), std::move(expand),
+                                                  *call.account, call.received, call.deadline);
+}
+
+} // namespace
+
 Task<Reply> show(Services& services, Call& call, Object object, ExpandTree expand) {
-    CO_TRY(auto json, co_await services.presenter.present(std::move(object), std::move(expand),
-                                                          *call.account, call.received,
-                                                          call.deadline));
+    CO_TRY(auto json, co_await presented(services, call, std::move(object), std::move(expand)));
     co_return Reply{.body = std::move(json)};
 }
 
@@ -20,9 +30,7 @@ Task<Reply> execute(Services& services, Call& call, core::CommandBody body, Expa
                           .body = std::move(body)};
     CO_TRY(auto outcome, co_await services.processor.pay(std::move(command), call.deadline));
     CO_TRY(auto object, object_of(outcome.answer.object));
-    CO_TRY(auto json, co_await services.presenter.present(std::move(object), std::move(expand),
-                                                          *call.account, call.received,
-                                                          call.deadline));
+    CO_TRY(auto json, co_await presented(services, call, std::move(object), std::move(expand)));
     Reply reply = outcome.answer.declined ? declined_reply(*outcome.answer.declined, json)
                                           : Reply{.body = std::move(json)};
     reply.replayed = outcome.replayed;

@@ -12,10 +12,8 @@ constexpr std::int64_t balance_minor_bound = 9'999'999'999;
 
 /// tax_exempt is kept as the API spells it.
 std::optional<std::string> tax_exempt(Params& params) {
-    return params.choice<std::string>("tax_exempt", {{"none", "none"},
-                                                     {"exempt", "exempt"},
-                                                     {"reverse", "reverse"},
-                                                     {"", "none"}});
+    if (params.cleared("tax_exempt")) return "none";
+    return params.one_of("tax_exempt", {"none", "exempt", "reverse"});
 }
 
 /// invoice_settings[default_payment_method]; the rest of invoice_settings has no effect yet.
@@ -137,7 +135,7 @@ Task<Reply> list_customer_payment_methods(Services& services, Call& call) {
     CO_TRY(auto customer, co_await living_customer(services, call));
     store::ListQuery query = list_query(call);
     query.customer = customer;
-    (void)call.params.choice<int>("type", {{"card", 0}});
+    (void)call.params.one_of("type", {"card"});
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentMethod, true));
     CO_TRY_VOID(call.params.done());
     CO_TRY(auto page, co_await services.store.list_payment_methods(

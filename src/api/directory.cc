@@ -17,7 +17,9 @@ Error unknown_key() {
 
 } // namespace
 
-std::string hash_of_key(const SecretString& key) { return sha256(key.reveal()); }
+std::string hash_of_key(const SecretString& key) {
+    return std::string(chars(sha256(key.reveal())));
+}
 
 const core::Account* Directory::find(Id<core::Account> account) const {
     auto it = accounts_.find(account);

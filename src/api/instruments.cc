@@ -27,9 +27,7 @@ core::PaymentMethod payment_method_of(const Call& call, Id<core::PaymentMethod> 
 } // namespace
 
 std::optional<std::string> allow_redisplay(Params& params) {
-    return params.choice<std::string>("allow_redisplay", {{"always", "always"},
-                                                          {"limited", "limited"},
-                                                          {"unspecified", "unspecified"}});
+    return params.one_of("allow_redisplay", {"always", "limited", "unspecified"});
 }
 
 std::optional<CardInput> read_card(Params card) {
@@ -80,7 +78,7 @@ InstrumentInput read_instrument(Params& params) {
     Params data = params.map("payment_method_data");
     if (!data.absent()) {
         data.require("type");
-        (void)data.choice<int>("type", {{"card", 0}});
+        (void)data.one_of("type", {"card"});
         data.require("card");
         input.card = read_card(data.map("card"));
         input.billing_details = data.billing_details();
@@ -161,7 +159,7 @@ Task<Reply> retrieve_token(Services& services, Call& call) {
 Task<Reply> create_payment_method(Services& services, Call& call) {
     Params& params = call.params;
     params.require("type");
-    (void)params.choice<int>("type", {{"card", 0}});
+    (void)params.one_of("type", {"card"});
     params.require("card");
     auto input = read_card(params.map("card"));
     core::BillingDetails billing = params.billing_details();

@@ -17,6 +17,7 @@
 
 #include "base/form.h"
 #include "core/command.h"
+#include "core/names.h"
 
 #include <cstdint>
 #include <limits>
@@ -33,8 +34,6 @@ namespace holdfast::api {
 
 inline constexpr std::size_t text_length_max = 5000;
 inline constexpr std::size_t list_items_max = 100;
-
-template <class E> using Choices = std::initializer_list<std::pair<std::string_view, E>>;
 
 class Params {
   public:
@@ -61,17 +60,18 @@ class Params {
     core::BillingDetails billing_details();
     std::optional<std::string> email(std::string_view name);
 
-    template <class E> std::optional<E> choice(std::string_view name, Choices<E> choices) {
+    /// One of the names of a core enum.
+    template <core::Named E> std::optional<E> named(std::string_view name) {
         auto given = text(name);
         if (!given) return std::nullopt;
-        std::vector<std::string_view> names;
-        for (const auto& [label, value] : choices) {
-            if (label == *given) return value;
-            names.push_back(label);
-        }
-        not_one_of(name, names);
-        return std::nullopt;
+        auto value = core::parse_name<E>(*given);
+        if (!value) not_one_of(name, core::names_of<E>);
+        return value;
     }
+
+    /// One of a few texts, kept as the API spells them.
+    std::optional<std::string> one_of(std::string_view name,
+                                      std::initializer_list<std::string_view> allowed);
 
     /// An id in its text form; a text of another form names nothing that exists, so it is answered
     /// as resource_missing ("No such customer: 'x'").

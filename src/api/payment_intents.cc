@@ -13,18 +13,9 @@ using core::SetupFutureUsage;
 
 constexpr std::size_t descriptor_length_max = 22;
 
-std::optional<CaptureMethod> capture_method(Params& params) {
-    return params.choice<CaptureMethod>("capture_method",
-                                        {{"automatic", CaptureMethod::Automatic},
-                                         {"automatic_async", CaptureMethod::AutomaticAsync},
-                                         {"manual", CaptureMethod::Manual}});
-}
-
 core::Change<SetupFutureUsage> setup_future_usage(Params& params) {
     if (params.cleared("setup_future_usage")) return {true, SetupFutureUsage::None};
-    auto usage = params.choice<SetupFutureUsage>("setup_future_usage",
-                                                 {{"on_session", SetupFutureUsage::OnSession},
-                                                  {"off_session", SetupFutureUsage::OffSession}});
+    auto usage = params.named<SetupFutureUsage>("setup_future_usage");
     if (!usage) return {};
     return {true, *usage};
 }
@@ -89,12 +80,9 @@ Task<Reply> create_payment_intent(Services& services, Call& call) {
     params.require("currency");
     payment.amount.minor = params.integer("amount", 1).value_or(0);
     if (auto currency = params.currency("currency")) payment.amount.currency = *currency;
-    payment.capture_method = capture_method(params).value_or(CaptureMethod::Automatic);
+    payment.capture_method = params.named<CaptureMethod>("capture_method").value_or(CaptureMethod::Automatic);
     payment.confirmation_method =
-        params
-            .choice<core::ConfirmationMethod>(
-                "confirmation_method", {{"automatic", core::ConfirmationMethod::Automatic},
-                                        {"manual", core::ConfirmationMethod::Manual}})
+        params.named<core::ConfirmationMethod>("confirmation_method")
             .value_or(core::ConfirmationMethod::Automatic);
     payment.setup_future_usage = setup_future_usage(params).value;
     if (auto customer = params.id<core::Customer>("customer", "customer"))
@@ -111,7 +99,7 @@ Task<Reply> create_payment_intent(Services& services, Call& call) {
     details.metadata = params.metadata();
     Params automatic = params.map("automatic_payment_methods");
     details.automatic_payment_methods = automatic.boolean("enabled").value_or(false);
-    (void)automatic.choice<int>("allow_redirects", {{"always", 0}, {"never", 0}});
+    (void)automatic.one_of("allow_redirects", {"always", "never"});
     if (auto types = payment_method_types(params); !types.empty())
         details.payment_method_types = std::move(types);
     else details.automatic_payment_methods |= !params.has("automatic_payment_methods");
@@ -143,9 +131,6 @@ Task<Reply> retrieve_payment_intent(Services& services, Call& call) {
     if (!row) co_return fail(missing_resource("payment_intent", id.str(), "intent"));
     if (!may_use(call, services.identity, *row, client_secret))
         co_return fail(wrong_client_secret());
-    if (call.publishable)
-        co_return Reply{.body = render_for_payer(*row, {*call.account, services.identity,
-                                                        call.received})};
     co_return co_await show(services, call, Object(std::move(*row)), std::move(expand));
 }
 
@@ -155,7 +140,7 @@ Task<Reply> update_payment_intent(Services& services, Call& call) {
     core::UpdatePaymentIntent update{.id = id};
     if (auto amount = params.integer("amount", 1)) update.amount_minor = {true, *amount};
     if (auto currency = params.currency("currency")) update.currency = {true, *currency};
-    if (auto method = capture_method(params)) update.capture_method = {true, *method};
+    if (auto method = params.named<CaptureMethod>("capture_method")) update.capture_method = {true, *method};
     update.setup_future_usage = setup_future_usage(params);
     if (params.cleared("customer")) update.customer.set = true;
     else if (auto customer = params.id<core::Customer>("customer", "customer"))
@@ -186,7 +171,7 @@ Task<Reply> confirm_payment_intent(Services& services, Call& call) {
     Params& params = call.params;
     CO_TRY(auto id, path_id<PaymentIntent>(call, "payment_intent"));
     core::ConfirmPaymentIntent confirm{.id = id};
-    if (auto method = capture_method(params)) confirm.capture_method = {true, *method};
+    if (auto method = params.named<CaptureMethod>("capture_method")) confirm.capture_method = {true, *method};
     confirm.setup_future_usage = setup_future_usage(params);
     confirm.receipt_email = params.text_change("receipt_email", 800);
     confirm.return_url = params.text_change("return_url");
@@ -233,15 +218,10 @@ Task<Reply> cancel_payment_intent(Services& services, Call& call) {
     Params& params = call.params;
     CO_TRY(auto id, path_id<PaymentIntent>(call, "payment_intent"));
     core::CancelPaymentIntent cancel{.id = id};
-    using core::CancellationReason;
-    cancel.reason = params
-                        .choice<CancellationReason>(
-                            "cancellation_reason",
-                            {{"duplicate", CancellationReason::Duplicate},
-                             {"fraudulent", CancellationReason::Fraudulent},
-                             {"requested_by_customer", CancellationReason::RequestedByCustomer},
-                             {"abandoned", CancellationReason::Abandoned}})
-                        .value_or(CancellationReason::None);
+    if (auto reason = params.one_of("cancellation_reason",
+                                    {"duplicate", "fraudulent", "requested_by_customer",
+                                     "abandoned"}))
+        cancel.reason = *core::parse_name<core::CancellationReason>(*reason);
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(params.done());
     co_return co_await execute(services, call, std::move(cancel), std::move(expand));

@@ -84,7 +84,7 @@ Task<Reply> detach_payment_method(Services& services, Call& call) {
 Task<Reply> list_payment_methods(Services& services, Call& call) {
     store::ListQuery query = list_query(call);
     if (auto id = call.params.id<core::Customer>("customer", "customer")) query.customer = *id;
-    (void)call.params.choice<int>("type", {{"card", 0}});
+    (void)call.params.one_of("type", {"card"});
     call.params.ignore("allow_redisplay");
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentMethod, true));
     CO_TRY_VOID(call.params.done());

@@ -14,13 +14,6 @@ Task<Refund> refund_in_path(Services& services, Call& call) {
     co_return std::move(*row);
 }
 
-std::optional<std::string> refund_reason(Params& params) {
-    return params.choice<std::string>("reason",
-                                      {{"duplicate", "duplicate"},
-                                       {"fraudulent", "fraudulent"},
-                                       {"requested_by_customer", "requested_by_customer"}});
-}
-
 } // namespace
 
 Task<Reply> create_refund(Services& services, Call& call) {
@@ -30,7 +23,8 @@ Task<Reply> create_refund(Services& services, Call& call) {
     auto charge_id = params.id<core::Charge>("charge", "charge");
     auto payment_id = params.id<core::PaymentIntent>("payment_intent", "payment_intent");
     create.amount_minor = params.integer("amount", 1);
-    create.reason = refund_reason(params);
+    create.reason =
+        params.one_of("reason", {"duplicate", "fraudulent", "requested_by_customer"});
     create.metadata = params.metadata();
     if (auto currency = params.currency("currency")) create.currency = {true, *currency};
     for (std::string_view unused : {"instructions_email", "origin", "refund_application_fee",

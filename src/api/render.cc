@@ -227,6 +227,37 @@ struct Renderer {
         w.end_object();
     }
 
+    void automatic_payment_methods(const PaymentIntent& p) {
+        w.key("automatic_payment_methods");
+        if (!p.details.automatic_payment_methods) return w.value(nullptr);
+        w.begin_object();
+        w.field("allow_redirects", "always");
+        w.field("enabled", true);
+        w.end_object();
+    }
+
+    void cancellation(const PaymentIntent& p) {
+        w.key("canceled_at");
+        if (p.canceled_at) w.value(unix_seconds(*p.canceled_at));
+        else w.value(nullptr);
+        w.key("cancellation_reason");
+        if (p.cancellation_reason == core::CancellationReason::None) w.value(nullptr);
+        else w.value(core::to_string(p.cancellation_reason));
+    }
+
+    void payment_method_types(const PaymentIntent& p) {
+        w.key("payment_method_types");
+        w.begin_array();
+        for (const std::string& type : p.details.payment_method_types) w.value(type);
+        w.end_array();
+    }
+
+    void setup_future_usage(const PaymentIntent& p) {
+        w.key("setup_future_usage");
+        if (p.setup_future_usage == core::SetupFutureUsage::None) w.value(nullptr);
+        else w.value(core::to_string(p.setup_future_usage));
+    }
+
     void operator()(const PaymentIntent& p) {
         const core::PaymentDetails& d = p.details;
         w.begin_object();
@@ -243,21 +274,8 @@ struct Renderer {
         w.end_object();
         w.field("amount_received", p.amount_received_minor);
         nulls({"application", "application_fee_amount"});
-        w.key("automatic_payment_methods");
-        if (d.automatic_payment_methods) {
-            w.begin_object();
-            w.field("allow_redirects", "always");
-            w.field("enabled", true);
-            w.end_object();
-        } else {
-            w.value(nullptr);
-        }
-        w.key("canceled_at");
-        if (p.canceled_at) w.value(unix_seconds(*p.canceled_at));
-        else w.value(nullptr);
-        w.key("cancellation_reason");
-        if (p.cancellation_reason == core::CancellationReason::None) w.value(nullptr);
-        else w.value(core::to_string(p.cancellation_reason));
+        automatic_payment_methods(p);
+        cancellation(p);
         w.field("capture_method", core::to_string(p.capture_method));
         w.field("client_secret", view.identity.client_secret(p.account, p.id));
         w.field("confirmation_method", core::to_string(p.confirmation_method));
@@ -285,16 +303,11 @@ struct Renderer {
         w.field("request_three_d_secure", "automatic");
         w.end_object();
         w.end_object();
-        w.key("payment_method_types");
-        w.begin_array();
-        for (const std::string& type : d.payment_method_types) w.value(type);
-        w.end_array();
+        payment_method_types(p);
         nulls({"payment_record", "processing"});
         w.field("receipt_email", d.receipt_email);
         w.null("review");
-        w.key("setup_future_usage");
-        if (p.setup_future_usage == core::SetupFutureUsage::None) w.value(nullptr);
-        else w.value(core::to_string(p.setup_future_usage));
+        setup_future_usage(p);
         shipping(d.shipping);
         w.null("source");
         w.field("statement_descriptor", d.statement_descriptor);
@@ -509,6 +522,39 @@ struct Renderer {
 std::string render(const Object& object, const View& view, const Expansions& expansions) {
     JsonWriter w;
     std::visit(Renderer{w, view, expansions}, object);
+    return std::move(w).take();
+}
+
+std::string render_for_payer(const PaymentIntent& p, const View& view) {
+    JsonWriter w;
+    const Expansions none;
+    Renderer r{w, view, none};
+    w.begin_object();
+    w.field("id", p.id.str());
+    w.field("object", "payment_intent");
+    w.field("amount", p.amount.minor);
+    r.automatic_payment_methods(p);
+    r.cancellation(p);
+    w.field("capture_method", core::to_string(p.capture_method));
+    w.field("client_secret", view.identity.client_secret(p.account, p.id));
+    w.field("confirmation_method", core::to_string(p.confirmation_method));
+    r.seconds("created", p.created);
+    w.field("currency", p.amount.currency.code());
+    w.field("description", p.details.description);
+    w.key("last_payment_error");
+    if (p.last_error) r.card_error(*p.last_error);
+    else w.value(nullptr);
+    w.field("livemode", view.account.livemode);
+    w.null("next_action");
+    r.reference("payment_method", p.payment_method);
+    r.payment_method_types(p);
+    r.nulls({"processing"});
+    w.field("receipt_email", p.details.receipt_email);
+    r.setup_future_usage(p);
+    r.shipping(p.details.shipping);
+    w.null("source");
+    w.field("status", core::to_string(p.status));
+    w.end_object();
     return std::move(w).take();
 }
 

@@ -39,6 +39,10 @@ struct View {
 /// Events carry their object: expansions["data.object"] must be there.
 std::string render(const Object& object, const View& view, const Expansions& expansions = {});
 
+/// What a publishable key and a client secret may see of a payment: what the payer needs to finish
+/// it, and nothing about the merchant's customer or metadata.
+std::string render_for_payer(const core::PaymentIntent& payment, const View& view);
+
 std::string render_deleted_customer(const core::Customer& customer);
 std::string render_balance(const store::Balance& balance, const View& view);
 /// {"object":"list","url":...,"has_more":...,"data":[...]}

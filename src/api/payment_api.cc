@@ -1,0 +1,266 @@
+#include "api/payment_api.h"
+
+#include "api/routes.h"
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/utf8.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast::api {
+namespace {
+
+using net::HttpRequest;
+using net::HttpResponse;
+
+constexpr std::string_view form_type = "application/x-www-form-urlencoded";
+/// No path of ours needs an escape; what has one names nothing.
+constexpr std::size_t path_length_max = 512;
+
+Error no_key() {
+    return {.kind = ErrorClass::Auth,
+            .code = "api_key_missing",
+            .message = "You did not provide an API key. Provide it in the Authorization header, "
+                       "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."};
+}
+
+/// The key of "Bearer KEY", or the user of "Basic base64(KEY:)" as curl -u sends it.
+std::optional<SecretString> key_of(std::string_view authorization) {
+    const std::size_t space = authorization.find(' ');
+    if (space == std::string_view::npos) return std::nullopt;
+    const std::string_view scheme = authorization.substr(0, space);
+    std::string_view rest = authorization.substr(space + 1);
+    while (rest.starts_with(' ')) rest.remove_prefix(1);
+    if (net::equals_ignoring_case(scheme, "Bearer") && !rest.empty())
+        return SecretString(std::string(rest));
+    if (!net::equals_ignoring_case(scheme, "Basic")) return std::nullopt;
+    auto decoded = from_base64(rest);
+    if (!decoded) return std::nullopt;
+    std::string user = decoded->substr(0, decoded->find(':'));
+    if (user.empty()) return std::nullopt;
+    return SecretString(std::move(user));
+}
+
+Error no_route(const HttpRequest& request, bool other_method) {
+    return {.kind = ErrorClass::NotFound,
+            .code = other_method ? "method_not_allowed" : "url_invalid",
+            .message = fmt::format("Unrecognized request URL ({}: {}). If you are trying to list "
+                                   "objects, remove the trailing slash. If you are trying to "
+                                   "retrieve an object, make sure you passed a valid ID.",
+                                   request.method, request.path.substr(0, path_length_max))};
+}
+
+/// Parameters: the query, and the form of a POST behind it.
+Result<FormNode> parameters_of(const HttpRequest& request) {
+    std::string text = request.query;
+    if (!request.body.empty()) {
+        const std::string_view type = request.headers.get("Content-Type");
+        if (!type.empty() && !net::equals_ignoring_case(type.substr(0, form_type.size()), form_type))
+            return fail(ErrorClass::Invalid, "content_type_invalid",
+                        "Invalid request (check that your POST content type is "
+                        "application/x-www-form-urlencoded). If you have questions, see "
+                        "docs/reference/api.md.");
+        if (!text.empty()) text += '&';
+        text += request.body;
+    }
+    return parse_form(text);
+}
+
+Result<std::string> idempotency_key_of(const HttpRequest& request) {
+    if (request.method != "POST") return std::string{};
+    auto given = request.headers.find("Idempotency-Key");
+    if (!given) return std::string{};
+    if (given->empty() || given->size() > PaymentApi::idempotency_key_length_max ||
+        !valid_utf8(*given))
+        return fail(invalid_parameter(
+            "idempotency_key_invalid", "",
+            fmt::format("The Idempotency-Key header must have 1 to {} characters.",
+                        PaymentApi::idempotency_key_length_max)));
+    return std::string(*given);
+}
+
+/// The parameters as text, in an order that does not depend on the client's.
+std::string canonical_form(const FormNode& parameters) {
+    const std::string text = encode_form(parameters);
+    std::vector<std::string_view> pairs;
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::size_t end = std::min(rest.find('&'), rest.size());
+        pairs.push_back(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    std::ranges::sort(pairs);
+    return fmt::to_string(fmt::join(pairs, "&"));
+}
+
+std::uint64_t fingerprint_of(std::string_view endpoint, const FormNode& parameters) {
+    Sha256 digest;
+    digest.update(endpoint);
+    digest.update(std::string_view("\0", 1));
+    digest.update(canonical_form(parameters));
+    const Digest d = digest.finish();
+    std::uint64_t fingerprint;
+    std::memcpy(&fingerprint, d.data(), sizeof fingerprint);
+    return fingerprint;
+}
+
+/// stripe-node reports how long its previous request took, by request id: the only latency that
+/// counts is the one the client saw.
+void note_telemetry(std::string_view telemetry) {
+    if (telemetry.empty() || telemetry.size() > PaymentApi::telemetry_length_max) return;
+    auto parsed = parse_json(telemetry);
+    if (!parsed || !parsed->is_object()) return;
+    const auto* last = parsed->get_object().if_contains("last_request_metrics");
+    if (!last) return;
+    auto id = json_text(*last, "request_id");
+    auto duration_ms = json_integer(*last, "request_duration_ms");
+    if (!id || !duration_ms || *duration_ms < 0) return;
+    static Histogram& seen = metrics().histogram(
+        "holdfast_client_request_duration_seconds",
+        "Duration of API requests as the client measured it, from its telemetry header",
+        latency_buckets_s());
+    seen.observe(static_cast<double>(*duration_ms) / 1000.0);
+    log::debug("client_telemetry", {{"request_id", *id}, {"duration_ms", *duration_ms}});
+}
+
+bool well_formed_version(std::string_view version) {
+    return !version.empty() && version.size() <= PaymentApi::version_length_max &&
+           std::ranges::all_of(version, [](char c) {
+               return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' ||
+                      c == '_' || c == ';' || c == '=' || c == ' ';
+           });
+}
+
+void note_request(const HttpRequest& request, const Reply& reply, const Uuid& request_id,
+                  const Route* route) {
+    const Duration took = MonotonicClock::now() - request.received;
+    log::info("api_request", {{"request_id", "req_" + request_id.base62()},
+                              {"method", request.method},
+                              {"route", route ? route->pattern : std::string_view("none")},
+                              {"status", reply.status},
+                              {"duration_us", took.count()},
+                              {"replayed", reply.replayed}});
+}
+
+HttpResponse response_of(Reply reply, const HttpRequest& request, const Uuid& request_id) {
+    HttpResponse response;
+    response.status = reply.status;
+    response.body = std::move(reply.body);
+    net::HttpHeaders& headers = response.headers;
+    headers.add("Content-Type", "application/json");
+    headers.add("Request-Id", "req_" + request_id.base62());
+    const std::string_view version = request.headers.get("Stripe-Version");
+    headers.add("Stripe-Version", well_formed_version(version) ? version : api_version);
+    headers.add("Cache-Control", "no-cache, no-store");
+    headers.add("Access-Control-Allow-Origin", "*");
+    headers.add("Access-Control-Expose-Headers", "Request-Id, Stripe-Should-Retry, Retry-After");
+    if (auto key = request.headers.find("Idempotency-Key");
+        key && request.method == "POST" && key->size() <= PaymentApi::idempotency_key_length_max)
+        headers.add("Idempotency-Key", *key);
+    if (auto account = request.headers.find("Stripe-Account"))
+        headers.add("Stripe-Account", account->substr(0, 64));
+    if (reply.replayed) {
+        headers.add("Idempotent-Replayed", "true");
+        if (!reply.original_request.is_nil())
+            headers.add("Original-Request", "req_" + reply.original_request.base62());
+    }
+    if (reply.should_retry)
+        headers.add("Stripe-Should-Retry", *reply.should_retry ? "true" : "false");
+    if (reply.retry_after_s) headers.add("Retry-After", std::to_string(*reply.retry_after_s));
+    return response;
+}
+
+/// What a browser asks before it sends a form with an Authorization header.
+HttpResponse preflight() {
+    HttpResponse response;
+    response.status = 204;
+    response.headers.add("Access-Control-Allow-Origin", "*");
+    response.headers.add("Access-Control-Allow-Methods", "GET, POST, DELETE");
+    response.headers.add("Access-Control-Allow-Headers",
+                         "Authorization, Content-Type, Idempotency-Key, Stripe-Version, "
+                         "Stripe-Account, X-Stripe-Client-Telemetry");
+    response.headers.add("Access-Control-Max-Age", "600");
+    return response;
+}
+
+} // namespace
+
+PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
+                       gateway::Connector& connector, const core::Identity& identity,
+                       Directory& directory)
+    : env_(env), presenter_(store, identity),
+      services_{env, store, processor, connector, identity, directory, presenter_} {}
+
+net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
+    Reply reply = error_reply({.kind = problem.status == 503 ? ErrorClass::Overload
+                                                             : ErrorClass::Invalid,
+                               .code = problem.code,
+                               .message = problem.message});
+    HttpResponse response;
+    response.status = problem.status;
+    response.headers.add("Content-Type", "application/json");
+    if (reply.should_retry)
+        response.headers.add("Stripe-Should-Retry", *reply.should_retry ? "true" : "false");
+    response.body = std::move(reply.body);
+    return response;
+}
+
+Task<Credential> PaymentApi::authenticate(const HttpRequest& request) {
+    auto key = key_of(request.headers.get("Authorization"));
+    if (!key) co_return fail(no_key());
+    CO_TRY(auto credential, co_await services_.directory.authenticate(
+                                std::move(*key), env_.wall(), request.deadline));
+    const std::string_view account = request.headers.get("Stripe-Account");
+    if (!account.empty() && account != credential.account->public_id.str())
+        co_return fail(ErrorClass::Forbidden, "account_invalid",
+                       fmt::format("The provided key does not have access to account '{}' (or "
+                                   "that account does not exist).",
+                                   account.substr(0, 64)));
+    co_return credential;
+}
+
+Task<Reply> PaymentApi::answer(const HttpRequest& request, Uuid request_id) {
+    Match match = match_route(request.method, request.path);
+    CO_TRY(auto credential, co_await authenticate(request));
+    if (!match.route) co_return fail(no_route(request, match.other_method));
+    if (credential.publishable && !match.route->publishable)
+        co_return fail(ErrorClass::Forbidden, "secret_key_required",
+                       "This API call cannot be made with a publishable API key. Please use a "
+                       "secret API key.");
+    CO_TRY(auto key, idempotency_key_of(request));
+    CO_TRY(FormNode form, parameters_of(request));
+
+    const std::string endpoint = request.method + " " + request.path;
+    Call call{.path_ids = std::move(match.path_ids),
+              .params = Params(form),
+              .account = credential.account,
+              .publishable = credential.publishable,
+              .request = {.request_id = request_id, .idempotency_key = key},
+              .received = env_.wall(),
+              .deadline = request.deadline,
+              .path = request.path};
+    if (!key.empty()) {
+        call.request.replay_key =
+            services_.identity.replay_key(credential.account->id, endpoint, key);
+        call.request.fingerprint = fingerprint_of(endpoint, form);
+    }
+    note_telemetry(request.headers.get("X-Stripe-Client-Telemetry"));
+    co_return co_await match.route->handler(services_, call);
+}
+
+Task<HttpResponse> PaymentApi::handle(HttpRequest request) {
+    if (request.method == "OPTIONS") co_return preflight();
+    const Uuid request_id = Uuid::time_ordered(env_);
+    auto result = co_await answer(request, request_id);
+    if (!result && result.error().kind >= ErrorClass::Overload)
+        log::warn("api_request_failed", {{"request_id", "req_" + request_id.base62()},
+                                         {"error", to_string(result.error())}});
+    Reply reply = result ? std::move(*result) : error_reply(result.error());
+    note_request(request, reply, request_id, match_route(request.method, request.path).route);
+    co_return response_of(std::move(reply), request, request_id);
+}
+
+} // namespace holdfast::api
