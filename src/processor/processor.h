@@ -35,8 +35,11 @@ struct Options {
     int queue_commands_max = 20'000; ///< beyond it: Overload "processor_queue_full"
     Duration commit_timeout = std::chrono::seconds{10};
     Duration operation_ttl = std::chrono::seconds{15};    ///< valid_until of what we start
+    Duration operation_margin = std::chrono::seconds{1};  ///< we stop so long before valid_until
     Duration acquirer_timeout = std::chrono::seconds{10}; ///< one call; < operation_ttl
+    int operations_max = 50'000; ///< under way at once; beyond it: Overload "operations_full"
     Duration resolve_interval = std::chrono::seconds{1};
+    int resolve_concurrency_max = 32;
 };
 
 /// What a request got: the verdict of its last command.
