@@ -1,6 +1,7 @@
 #include "db/embedded_cluster.h"
 
 #include "base/bytes.h"
+#include "base/files.h"
 #include "base/id.h"
 
 #include <fmt/format.h>
@@ -14,7 +15,6 @@
 #include <fstream>
 #include <memory>
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,29 +119,15 @@ bool EmbeddedCluster::created(Node node) const {
     return fs::exists(fmt::format("{}/{}", directory(node), made_marker));
 }
 
-Result<void> EmbeddedCluster::write_file(const std::string& path, std::string_view text, int mode,
-                                         bool for_user) const {
-    const std::string fresh = path + ".new";
-    const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (fd < 0) return fail(io_error("write", fresh));
-    const auto written = ::write(fd, text.data(), text.size());
-    const bool good = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-    ::close(fd);
-    if (!good) return fail(io_error("write", fresh));
-    if (for_user) TRY_VOID(give_to(options_.user, fresh));
-    if (::rename(fresh.c_str(), path.c_str()) != 0) return fail(io_error("rename", fresh));
-    return {};
-}
-
 Result<void> EmbeddedCluster::ensure_secrets() {
     auto ensure = [&](std::string_view role, bool for_user) -> Result<void> {
         if (fs::exists(passfile(role))) return {};
         Uuid a, b;
         env_->fill_random(std::as_writable_bytes(std::span(a.bytes)));
         env_->fill_random(std::as_writable_bytes(std::span(b.bytes)));
-        return write_file(passfile(role),
+        return write_file_durably(passfile(role),
                           fmt::format("*:*:*:{}:{}{}\n", role, a.base62(), b.base62()), 0600,
-                          for_user);
+                                  for_user ? options_.user : std::nullopt);
     };
     TRY_VOID(ensure(superuser, false));
     for (const char* role : login_roles) TRY_VOID(ensure(role, true));
@@ -149,10 +135,8 @@ Result<void> EmbeddedCluster::ensure_secrets() {
 }
 
 Result<SecretString> EmbeddedCluster::password(std::string_view role) const {
-    std::ifstream file(passfile(role));
-    std::string line;
-    if (!std::getline(file, line)) return fail(io_error("read", passfile(role)));
-    return SecretString(line.substr(line.rfind(':') + 1));
+    TRY(SecretString line, read_secret_file(passfile(role)));
+    return SecretString(line.reveal().substr(line.reveal().rfind(':') + 1));
 }
 
 std::string EmbeddedCluster::configuration() const {
@@ -210,7 +194,7 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
 
     const std::string password_file = options_.data_directory + "/secrets/initdb";
     TRY(SecretString secret, password(superuser));
-    TRY_VOID(write_file(password_file, secret.reveal(), 0600, true));
+    TRY_VOID(write_file_durably(password_file, secret.reveal(), 0600, options_.user));
     auto made = run({.argv = {program("initdb"), "-D", target, "-U", std::string(superuser),
                               "--pwfile", password_file, "--data-checksums", "--encoding=UTF8",
                               "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync"},
@@ -219,13 +203,13 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
     fs::remove(password_file, error);
     if (!made) return fail(std::move(made).error());
 
-    TRY_VOID(write_file(target + "/pg_hba.conf",
+    TRY_VOID(write_file_durably(target + "/pg_hba.conf",
                         "# unix sockets only, everyone by password\n"
                         "local all         all                  scram-sha-256\n"
                         "local replication holdfast_replication scram-sha-256\n",
-                        0600, true));
-    TRY_VOID(write_file(target + "/postgresql.conf", configuration(), 0600, true));
-    TRY_VOID(write_file(fmt::format("{}/{}", target, made_marker), "", 0600, true));
+                        0600, options_.user));
+    TRY_VOID(write_file_durably(target + "/postgresql.conf", configuration(), 0600, options_.user));
+    TRY_VOID(write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user));
     return {};
 }
 
@@ -251,7 +235,7 @@ Result<void> EmbeddedCluster::create_standby(const Progress& progress) {
                       "-C", "-S", std::string(standby_name), "--checkpoint=fast", "--no-sync"},
              .user = options_.user},
             basebackup_timeout));
-    return write_file(fmt::format("{}/{}", target, made_marker), "", 0600, true);
+    return write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user);
 }
 
 Result<ProcessName> EmbeddedCluster::start(Node node) const {
@@ -259,7 +243,7 @@ Result<ProcessName> EmbeddedCluster::start(Node node) const {
     std::error_code ignored;
     fs::remove(directory(node) + "/postmaster.pid", ignored);
     const std::string log = log_path(node);
-    if (!fs::exists(log)) TRY_VOID(write_file(log, "", 0640, true));
+    if (!fs::exists(log)) TRY_VOID(write_file_durably(log, "", 0640, options_.user));
     return spawn({.argv = {program("postgres"), "-D", directory(node), "-c",
                            fmt::format("port={}", port_of(node)), "-c",
                            fmt::format("unix_socket_directories={}", sockets_), "-c",
@@ -322,11 +306,11 @@ Result<void> EmbeddedCluster::set_passwords() const {
 Result<void> EmbeddedCluster::require_standby(bool required) const {
     for (Node node : {Node::Primary, Node::Standby}) { // the same on both: roles may change
         if (!created(node)) continue;
-        TRY_VOID(write_file(directory(node) + "/holdfast.conf",
+        TRY_VOID(write_file_durably(directory(node) + "/holdfast.conf",
                             fmt::format("# Kept by holdfast: who must have a commit before it is "
                                         "answered.\nsynchronous_standby_names = '{}'\n",
                                         required ? standby_name : ""),
-                            0600, true));
+                            0600, options_.user));
     }
     TRY(std::string reloaded, admin(Node::Primary, "SELECT pg_reload_conf()"));
     return {};

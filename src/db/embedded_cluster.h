@@ -87,8 +87,6 @@ class EmbeddedCluster {
     std::string passfile(std::string_view role) const;
     Result<SecretString> password(std::string_view role) const;
     std::string configuration() const;
-    Result<void> write_file(const std::string& path, std::string_view text, int mode,
-                            bool for_user) const;
     Result<std::string> admin(Node node, const std::string& statement) const;
 
     Env* env_;
