@@ -19,6 +19,7 @@ command -v debootstrap >/dev/null || die "missing: apt-get install debootstrap"
 
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-bare.XXXXXX")
 [ -n "${BARE_KEEP:-}" ] || trap 'rm -rf --one-file-system "$root"' EXIT
+chmod 755 "$root" # it becomes /
 echo "==> A bare Debian 12 in $root"
 mirror=$(sed -n 's/^\(deb\|URIs:\) .*\(http[^ ]*\/debian\)\/\{0,1\}\( .*\|$\)/\2/p' \
     $(ls /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null) | head -n 1)
@@ -41,7 +42,7 @@ home=/root
 if [ "$who" = user ]; then
     home=/srv/newcomer
     chroot "$root" sh -c 'apt-get -q update && apt-get -q -y install --no-install-recommends sudo' \
-        >/dev/null
+        >/dev/null 2>&1
     chroot "$root" useradd --create-home --home-dir "$home" --shell /bin/bash newcomer
     echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/newcomer"
 fi
