@@ -25,6 +25,34 @@
 
 namespace holdfast {
 
+/// Quoted and escaped.
+inline void append_json_text(std::string& out, std::string_view text) {
+    static constexpr char hex[] = "0123456789abcdef";
+    out += '"';
+    std::size_t clean_from = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        if (c >= 0x20 && c != '"' && c != '\\' && c != '/') continue;
+        if (c == '/' && (i == 0 || text[i - 1] != '<')) continue;
+        out.append(text, clean_from, i - clean_from);
+        clean_from = i + 1;
+        switch (c) {
+        case '"': out += "\\\""; break;
+        case '\\': out += "\\\\"; break;
+        case '/': out += "\\/"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        default:
+            out += "\\u00";
+            out += hex[c >> 4];
+            out += hex[c & 15];
+        }
+    }
+    out.append(text, clean_from);
+    out += '"';
+}
+
 class JsonWriter {
   public:
     explicit JsonWriter(std::size_t reserve = 2048) { out_.reserve(reserve); }
@@ -36,7 +64,7 @@ class JsonWriter {
 
     void key(std::string_view name) {
         separate();
-        append_text(name);
+        append_json_text(out_, name);
         out_ += ':';
         fresh_ = true;
     }
@@ -52,7 +80,7 @@ class JsonWriter {
     }
     void value(std::string_view text) {
         separate();
-        append_text(text);
+        append_json_text(out_, text);
     }
     void value(const char* text) { value(std::string_view(text)); }
     void value(const std::string& text) { value(std::string_view(text)); }
@@ -93,33 +121,6 @@ class JsonWriter {
         if (!fresh_) out_ += ',';
         fresh_ = false;
     }
-    void append_text(std::string_view text) {
-        static constexpr char hex[] = "0123456789abcdef";
-        out_ += '"';
-        std::size_t clean_from = 0;
-        for (std::size_t i = 0; i < text.size(); ++i) {
-            const auto c = static_cast<unsigned char>(text[i]);
-            if (c >= 0x20 && c != '"' && c != '\\' && c != '/') continue;
-            if (c == '/' && (i == 0 || text[i - 1] != '<')) continue;
-            out_.append(text, clean_from, i - clean_from);
-            clean_from = i + 1;
-            switch (c) {
-            case '"': out_ += "\\\""; break;
-            case '\\': out_ += "\\\\"; break;
-            case '/': out_ += "\\/"; break;
-            case '\n': out_ += "\\n"; break;
-            case '\r': out_ += "\\r"; break;
-            case '\t': out_ += "\\t"; break;
-            default:
-                out_ += "\\u00";
-                out_ += hex[c >> 4];
-                out_ += hex[c & 15];
-            }
-        }
-        out_.append(text, clean_from);
-        out_ += '"';
-    }
-
     std::string out_;
     bool fresh_ = true;
     int depth_ = 0;

@@ -16,6 +16,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +71,7 @@ struct ChildPlan {
     std::vector<gid_t> groups;
     int output = -1;
     int report = -1; ///< written to when exec fails, closed by exec otherwise
+    int program = -1; ///< the program, opened while we still may walk to it
 };
 
 [[noreturn]] void become(const SpawnOptions& options, const ChildPlan& plan) {
@@ -99,6 +101,9 @@ struct ChildPlan {
     // plan.report is close-on-exec like everything above 2 becomes here
     ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
     ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
+    // A program under /root can't be reached by path as somebody else, but it may be run.
+    if (errno == EACCES)
+        ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), plan.envp.data(), AT_EMPTY_PATH);
     give_up();
     ::_exit(127);
 }
@@ -130,9 +135,11 @@ Result<pid_t> fork_and_exec(const SpawnOptions& options, int output) {
     if (::pipe2(report.data(), O_CLOEXEC) != 0)
         return fail(ErrorClass::Io, "spawn_failed", std::strerror(errno));
     plan.report = report[1];
+    plan.program = ::open(options.argv[0].c_str(), O_PATH | O_CLOEXEC);
     const pid_t pid = ::fork();
     if (pid == 0) become(options, plan);
     ::close(report[1]);
+    if (plan.program >= 0) ::close(plan.program);
     if (pid < 0) {
         ::close(report[0]);
         return fail(ErrorClass::Io, "spawn_failed", std::strerror(errno));
@@ -162,6 +169,19 @@ Result<std::optional<UserIdentity>> unprivileged_user(const std::vector<std::str
     return fail(ErrorClass::Io, "no_unprivileged_user",
                 fmt::format("servers are not run as root; create one of these users: {}",
                             fmt::join(candidates, ", ")));
+}
+
+bool can_reach(const UserIdentity& user, const std::string& path) {
+    for (std::filesystem::path at = path; at.has_relative_path();) {
+        at = at.parent_path();
+        struct stat status {};
+        if (::stat(at.c_str(), &status) != 0) return false;
+        const mode_t needed = status.st_uid == user.uid   ? S_IXUSR
+                              : status.st_gid == user.gid ? S_IXGRP
+                                                          : S_IXOTH;
+        if (!(status.st_mode & needed)) return false;
+    }
+    return true;
 }
 
 Result<void> give_to(const std::optional<UserIdentity>& user, const std::string& path) {

@@ -36,6 +36,9 @@ struct UserIdentity {
 /// `candidates` that exists. Error "no_unprivileged_user" when we are root and none does.
 Result<std::optional<UserIdentity>> unprivileged_user(const std::vector<std::string>& candidates);
 
+/// True when that user may walk through all parents of an absolute path.
+bool can_reach(const UserIdentity& user, const std::string& path);
+
 /// Gives a path to that user; a no-op without one.
 Result<void> give_to(const std::optional<UserIdentity>& user, const std::string& path);
 
