@@ -71,7 +71,7 @@ VIOLATIONS = {
         _core("clock_gettime(CLOCK_REALTIME, &t);"),
         _core("usleep(10);"),
         _core("std::mutex m;"),
-        {"src/base/env_test.cc": "namespace holdfast { auto p = getpid(); }\n"},
+        {"src/base/env_test.cc": "namespace holdfast { auto p = ::usleep(1); }\n"},
     ],
     "money_never_floats": [_core("double rate = 0.029;")],
     "file_size": [
