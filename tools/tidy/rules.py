@@ -258,7 +258,7 @@ def header_essay(tree):
     """A header of src/ opens by saying what it is."""
     for path, text in tree.texts(r"^src/.*\.h$"):
         comment = re.match(r"#pragma once\n\n((?://.*\n)+)", text)
-        if not comment or len(comment[1]) < 60:
+        if not comment or len(comment[1]) < 40:
             yield path, 1, "after #pragma once comes the essay: what, owner, limits, failure"
 
 
