@@ -85,8 +85,12 @@ Needs needs_of(NeedList list, const UpdatePaymentIntent& c) {
 Needs needs_of(NeedList list, const ConfirmPaymentIntent& c) {
     return list.want(c.id, Access::Lock).choice(c.payment_method).take();
 }
-Needs needs_of(NeedList list, const CapturePaymentIntent& c) { return list.want(c.id, Access::Lock).take(); }
-Needs needs_of(NeedList list, const CancelPaymentIntent& c) { return list.want(c.id, Access::Lock).take(); }
+Needs needs_of(NeedList list, const CapturePaymentIntent& c) {
+    return list.want(c.id, Access::Lock).take();
+}
+Needs needs_of(NeedList list, const CancelPaymentIntent& c) {
+    return list.want(c.id, Access::Lock).take();
+}
 Needs needs_of(NeedList list, const UpdateCharge& c) {
     return list.want(c.payment_intent, Access::Lock).want(c.id, Access::Read).take();
 }

@@ -41,8 +41,10 @@ struct Verdict {
 Needs needs(const Command& command, const Identity& identity);
 
 /// Errors a caller sees (code): resource_missing, payment_intent_unexpected_state,
-/// idempotency_key_in_use, idempotency_error (other parameters under the same key), amount_too_large,
-/// charge_already_refunded, payment_method_unexpected_state, lock_timeout ...
+/// payment_method_unexpected_state, token_already_used, amount_too_small, amount_too_large,
+/// invalid_charge_amount, charge_already_refunded, parameter_invalid_integer, idempotency_error
+/// (other parameters under the same key), idempotency_key_in_use, lock_timeout. The processor
+/// itself can get operation_missing, operation_claimed, operation_reversing.
 Result<Verdict> decide(const Command& command, UnitOfWork& work, const DecideContext& context);
 
 } // namespace holdfast::core

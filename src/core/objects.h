@@ -1,8 +1,8 @@
 #pragma once
 
-// The objects that Holdfast keeps, as plain values. The rules that change them are in
-// payments.h, customers.h and ledger.h; how they look as JSON is api's business, how they look
-// as rows is store's.
+// The objects that Holdfast keeps, as plain values: payments here, who takes part in them in
+// parties.h. The rules that change them are behind decide.h; how they look as JSON is api's
+// business, how they look as rows is store's.
 //
 // Names and states are those of the Stripe API, so that nobody has to translate. Every object
 // belongs to one Account *in one mode*: live and test are two accounts (two ids) that share a
@@ -10,126 +10,9 @@
 //
 // Times are business time (max of wall clock and last seen), amounts minor units.
 
-#include "base/env.h"
-#include "base/id.h"
-#include "core/money.h"
-
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
+#include "core/parties.h"
 
 namespace holdfast::core {
-
-/// Limits: 50 keys, 40 characters each, values 500; checked at the edge (api) and asserted here.
-using Metadata = std::map<std::string, std::string, std::less<>>;
-
-enum class ObjectKind : std::uint8_t {
-    Account,
-    Customer,
-    PaymentMethod,
-    Token,
-    PaymentIntent,
-    Charge,
-    Refund,
-    BalanceTransaction,
-    Event,
-    Operation,
-};
-
-/// What Holdfast keeps per transaction: rate in basis points, plus a fixed part.
-struct FeePlan {
-    std::int32_t basis_points = 290;
-    std::int64_t fixed_minor = 30;
-    bool operator==(const FeePlan&) const = default;
-};
-
-struct Account {
-    static constexpr std::string_view id_prefix = "acct_";
-    Id<Account> id;        ///< of this mode; the key of every row
-    Id<Account> public_id; ///< what merchants see; the same in both modes
-    bool livemode = false;
-    std::string name;
-    WallTime created;
-    FeePlan fees;
-};
-
-struct Address {
-    std::optional<std::string> city, country, line1, line2, postal_code, state;
-    bool operator==(const Address&) const = default;
-};
-
-struct Shipping {
-    Address address;
-    std::optional<std::string> name, phone, carrier, tracking_number;
-    bool operator==(const Shipping&) const = default;
-};
-
-struct BillingDetails {
-    std::optional<Address> address;
-    std::optional<std::string> email, name, phone;
-    bool operator==(const BillingDetails&) const = default;
-};
-
-/// What may be shown of a card. The number itself only exists at the acquirer.
-struct CardDetails {
-    std::string brand = "visa"; ///< visa, mastercard, amex, discover, diners, jcb, unionpay
-    std::string last4;
-    std::int32_t exp_month = 0;
-    std::int32_t exp_year = 0;
-    std::string funding = "credit";
-    std::string country = "US";
-    std::string fingerprint; ///< equal for equal card numbers of one account
-    bool operator==(const CardDetails&) const = default;
-};
-
-struct Customer {
-    static constexpr std::string_view id_prefix = "cus_";
-    Id<Customer> id;
-    Id<Account> account;
-    std::int32_t version = 1;
-    WallTime created;
-    bool deleted = false;
-    std::optional<std::string> email, name, phone, description;
-    std::optional<Address> address;
-    std::optional<Shipping> shipping;
-    Id<struct PaymentMethod> default_payment_method; ///< invoice_settings.default_payment_method
-    std::vector<std::string> preferred_locales;
-    std::string tax_exempt = "none";
-    std::int64_t balance_minor = 0;
-    Metadata metadata;
-    std::uint64_t request_fingerprint = 0; ///< of the request that created it
-};
-
-struct PaymentMethod {
-    static constexpr std::string_view id_prefix = "pm_";
-    Id<PaymentMethod> id;
-    Id<Account> account;
-    std::int32_t version = 1;
-    WallTime created;
-    Id<Customer> customer; ///< nil while not attached
-    bool detached = false; ///< was attached once; can't be used again
-    CardDetails card;
-    std::string vault_token; ///< names the card at the acquirer
-    BillingDetails billing_details;
-    std::string allow_redisplay = "unspecified";
-    Metadata metadata;
-    std::uint64_t request_fingerprint = 0;
-};
-
-struct Token {
-    static constexpr std::string_view id_prefix = "tok_";
-    Id<Token> id;
-    Id<Account> account;
-    std::int32_t version = 1;
-    WallTime created;
-    bool used = false;
-    CardDetails card;
-    std::string vault_token;
-    BillingDetails billing_details;
-    std::uint64_t request_fingerprint = 0;
-};
 
 enum class PaymentIntentStatus : std::uint8_t {
     RequiresPaymentMethod,
