@@ -1,6 +1,6 @@
 #include "api/routes.h"
 
-#include <array>
+#include <algorithm>
 
 namespace holdfast::api {
 namespace {
@@ -53,7 +53,7 @@ constexpr Route routes[] = {
     {Method::Get, "/v1/balance_transactions/{}", retrieve_balance_transaction},
 };
 
-/// The next segment of a path that starts with '/'; empty view with a null pointer at the end.
+/// Takes the next segment off a path that starts with '/'.
 std::string_view next_segment(std::string_view& path) {
     if (path.empty()) return {};
     path.remove_prefix(1);
