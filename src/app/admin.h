@@ -1,0 +1,43 @@
+#pragma once
+
+// Administration of accounts and keys, for `up` and for the commands account and keys.
+//
+// A key is shown once, when it is made; the database has its SHA-256 only. `up` keeps the keys of
+// its own test account in DATA/secrets/api_keys.json (mode 0600), so that it can print them again.
+
+#include "app/data_directory.h"
+#include "base/env.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "store/store.h"
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace holdfast::app {
+
+struct TestAccount {
+    std::string account; ///< acct_...
+    SecretString secret_key, publishable_key;
+};
+
+/// Applies the schema's migrations. `url` connects as a role that may create roles.
+Result<void> migrate(const std::string& url, const std::function<void(std::string_view)>& progress);
+
+/// The test account of this data directory, made on the first start.
+Result<TestAccount> ensure_test_account(Env& env, const DataDirectory& data,
+                                        const std::string& database_url);
+
+/// A live and a test account under one public id. Returns it.
+net::Task<Id<core::Account>> create_account(Env& env, store::Store& store, std::string name,
+                                            net::Deadline deadline);
+
+struct NewKey {
+    SecretString key;
+    store::ApiKey stored;
+};
+/// sk_test_..., pk_test_..., sk_live_..., pk_live_...: 256 random bits.
+NewKey make_key(Env& env, const core::Account& account, bool publishable);
+
+} // namespace holdfast::app

@@ -1,0 +1,37 @@
+#pragma once
+
+// serve: one process of the platform.
+//
+//   --role=pay         payment-api on --port (shared by all pay processes through SO_REUSEPORT),
+//                      with a transaction-processor and a resolver inside
+//   --role=background  folds balances, expires replay records, resolves what others left, and
+//                      shows the metrics of every process on one page
+//
+// Each has an admin port: /livez, /readyz, /metrics. SIGTERM drains: not ready at once, running
+// requests end, then the processor's lanes close.
+
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace holdfast::app {
+
+struct ServeOptions {
+    std::string role = "pay";
+    std::string name = "pay";
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 0;
+    std::uint16_t admin_port = 0;
+    std::string database_url;
+    std::string acquirer_url;
+    std::string acquirer_secret_file;
+    std::string id_secret_file;
+    std::vector<std::string> peers; ///< name=url of the admin ports of other processes
+};
+
+Result<void> serve(const ServeOptions& options);
+
+} // namespace holdfast::app

@@ -1,0 +1,237 @@
+#include "app/supervisor.h"
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace holdfast::app {
+namespace {
+
+constexpr Duration turn = std::chrono::milliseconds{100};
+constexpr Duration leftover_patience = std::chrono::seconds{5};
+
+sigset_t watched_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int s : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&set, s);
+    return set;
+}
+
+/// The next signal within one turn, or 0.
+int next_signal() {
+    const sigset_t set = watched_signals();
+    const timespec wait{.tv_sec = 0, .tv_nsec = turn.count() * 1000};
+    const int got = ::sigtimedwait(&set, nullptr, &wait);
+    return got > 0 ? got : 0;
+}
+
+Error io_error(std::string_view what, const std::string& path) {
+    return {.kind = ErrorClass::Io,
+            .code = "supervisor_io",
+            .message = fmt::format("can't {} {}: {}", what, path, std::strerror(errno))};
+}
+
+struct Leftover {
+    std::string name;
+    ProcessName process;
+    int stop_signal = SIGTERM;
+};
+
+Result<std::vector<Leftover>> read_state(const std::string& path) {
+    if (::access(path.c_str(), F_OK) != 0) return std::vector<Leftover>{};
+    TRY(std::string text, read_file(path));
+    TRY(auto state, parse_json(text));
+    std::vector<Leftover> leftovers;
+    const auto* services = state.is_array() ? &state.get_array() : nullptr;
+    if (!services) return leftovers;
+    for (const auto& entry : *services) {
+        TRY(std::string name, json_text(entry, "name"));
+        TRY(std::int64_t pid, json_integer(entry, "pid"));
+        TRY(std::int64_t start, json_integer(entry, "start_ticks"));
+        TRY(std::int64_t signal, json_integer(entry, "stop_signal"));
+        leftovers.push_back({std::move(name),
+                             {static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)},
+                             static_cast<int>(signal)});
+    }
+    return leftovers;
+}
+
+} // namespace
+
+Supervisor::Supervisor(Env& env, std::string data_directory, int lock)
+    : env_(&env), data_directory_(std::move(data_directory)), lock_(lock) {}
+
+Supervisor::Supervisor(Supervisor&& other) noexcept
+    : env_(other.env_), data_directory_(std::move(other.data_directory_)),
+      lock_(std::exchange(other.lock_, -1)), asked_to_stop_(other.asked_to_stop_),
+      services_(std::move(other.services_)) {}
+
+Supervisor::~Supervisor() {
+    if (lock_ >= 0) ::close(lock_);
+}
+
+Result<Supervisor> Supervisor::create(Env& env, std::string data_directory) {
+    const std::string path = data_directory + "/supervisor.lock";
+    const int lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (lock < 0) return fail(io_error("open", path));
+    if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        char pid[32] = {};
+        [[maybe_unused]] const auto got = ::pread(lock, pid, sizeof pid - 1, 0);
+        ::close(lock);
+        return fail(ErrorClass::Conflict, "already_running",
+                    fmt::format("another `holdfast up` (pid {}) runs on {}; stop it first, or use "
+                                "another --data",
+                                pid, data_directory));
+    }
+    const std::string pid = std::to_string(env.pid());
+    if (::ftruncate(lock, 0) != 0 ||
+        ::pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+        return fail(io_error("write", path));
+    const sigset_t set = watched_signals();
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    Supervisor supervisor(env, std::move(data_directory), lock);
+    TRY_VOID(supervisor.end_leftovers());
+    return supervisor;
+}
+
+Result<void> Supervisor::end_leftovers() {
+    TRY(auto leftovers, read_state(data_directory_ + "/supervisor.json"));
+    std::reverse(leftovers.begin(), leftovers.end());
+    for (Leftover& leftover : leftovers) {
+        if (session_members(leftover.process) == 0) continue;
+        log::warn("leftover_process_ended",
+                  {{"service", leftover.name}, {"pid", leftover.process.pid}});
+        Running running{.service = {.name = leftover.name}, .process = leftover.process};
+        end(running, leftover.stop_signal, leftover_patience);
+    }
+    return write_state();
+}
+
+Result<void> Supervisor::write_state() const {
+    JsonWriter w;
+    w.begin_array();
+    for (const Running& running : services_) {
+        if (!running.process) continue;
+        w.begin_object();
+        w.field("name", running.service.name);
+        w.field("pid", running.process->pid);
+        w.field("start_ticks", running.process->start_ticks);
+        w.field("stop_signal", running.service.stop_signal);
+        w.end_object();
+    }
+    w.end_array();
+    return write_file_durably(data_directory_ + "/supervisor.json", std::move(w).take(), 0640);
+}
+
+void Supervisor::end(Running& running, int signal, Duration patience) const {
+    if (!running.process) return;
+    // The leader knows how to end its own children; the session is for what it left.
+    if (is_alive(*running.process)) ::kill(running.process->pid, signal);
+    else signal_session(*running.process, SIGKILL);
+    MonoTime until = env_->now() + patience;
+    bool killed = false;
+    while (session_members(*running.process) > 0) {
+        while (reap_child()) {
+        }
+        if (env_->now() >= until) {
+            if (killed) {
+                BUG("a killed session does not go away");
+                return;
+            }
+            log::warn("service_killed", {{"service", running.service.name}});
+            signal_session(*running.process, SIGKILL);
+            until = env_->now() + kill_patience;
+            killed = true;
+        }
+        block_thread(std::chrono::milliseconds{5});
+    }
+    while (reap_child()) {
+    }
+    running.process.reset();
+}
+
+Result<void> Supervisor::start(Service service) {
+    TRY(ProcessName process, service.start());
+    log::info("service_started", {{"service", service.name}, {"pid", process.pid}});
+    services_.push_back({.service = std::move(service), .process = process, .started = env_->now()});
+    return write_state();
+}
+
+bool Supervisor::running(const std::string& name) const {
+    return std::any_of(services_.begin(), services_.end(), [&](const Running& running) {
+        return running.service.name == name && running.process && is_alive(*running.process);
+    });
+}
+
+void Supervisor::note_exits() {
+    while (reap_child()) {
+    }
+    for (Running& running : services_) {
+        if (!running.process || is_alive(*running.process)) continue;
+        if (env_->now() - running.started > healthy_after) running.pause = restart_pause_min;
+        log::error("service_ended", {{"service", running.service.name},
+                                     {"pid", running.process->pid},
+                                     {"restart_in_ms", running.pause.count() / 1000}});
+        end(running, SIGKILL, kill_patience); // what it left of its session
+        running.restart_at = env_->now() + running.pause;
+        running.pause = std::min(running.pause * 2, restart_pause_max);
+    }
+}
+
+void Supervisor::restart_due() {
+    bool changed = false;
+    for (Running& running : services_) {
+        if (running.process || env_->now() < running.restart_at) continue;
+        auto process = running.service.start();
+        running.started = env_->now();
+        changed = true;
+        if (process) {
+            running.process = *process;
+            log::info("service_restarted",
+                      {{"service", running.service.name}, {"pid", process->pid}});
+        } else {
+            log::error("service_start_failed", {{"service", running.service.name},
+                                                {"error", to_string(process.error())}});
+            running.restart_at = env_->now() + running.pause;
+            running.pause = std::min(running.pause * 2, restart_pause_max);
+        }
+    }
+    if (changed)
+        if (auto written = write_state(); !written)
+            log::error("supervisor_state_not_written", {{"error", to_string(written.error())}});
+}
+
+void Supervisor::watch(const std::function<bool()>& until_done) {
+    while (!asked_to_stop_ && !until_done()) {
+        const int signal = next_signal();
+        if (signal == SIGTERM || signal == SIGINT) asked_to_stop_ = true;
+        if (asked_to_stop_) return;
+        note_exits();
+        restart_due();
+    }
+}
+
+void Supervisor::stop() {
+    for (auto it = services_.rbegin(); it != services_.rend(); ++it) {
+        end(*it, it->service.stop_signal, it->service.stop_patience);
+        log::info("service_stopped", {{"service", it->service.name}});
+    }
+    services_.clear();
+    if (auto written = write_state(); !written)
+        log::error("supervisor_state_not_written", {{"error", to_string(written.error())}});
+}
+
+} // namespace holdfast::app

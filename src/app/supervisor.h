@@ -1,0 +1,84 @@
+#pragma once
+
+// Supervisor: keeps a set of services running, each a process in a session of its own.
+//
+// A service that ends is started again, after a pause that doubles from 100 ms to 5 s and is
+// forgotten after a minute of health. Before a restart the whole session of the old process is
+// killed and confirmed gone: a PostgreSQL backend may outlive its postmaster by seconds, and two
+// servers on one data directory would be the end of it.
+//
+// What runs is written to DATA/supervisor.json (pid and start time of each, fsynced), so that the
+// next supervisor finds what a killed one left: it ends those processes in order and starts anew,
+// under the lock that says that it is the only one (DATA/supervisor.lock). Until then they go on
+// serving.
+//
+// stop() ends services in the reverse order of their start, each with its own signal and
+// patience; who does not go is killed. One thread, blocking; not a loop of net/.
+
+#include "base/env.h"
+#include "base/result.h"
+#include "base/subprocess.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast::app {
+
+struct Service {
+    std::string name;
+    std::function<Result<ProcessName>()> start;
+    int stop_signal = 0;
+    Duration stop_patience{};
+};
+
+class Supervisor {
+  public:
+    static constexpr Duration restart_pause_min = std::chrono::milliseconds{100};
+    static constexpr Duration restart_pause_max = std::chrono::seconds{5};
+    static constexpr Duration healthy_after = std::chrono::minutes{1};
+    static constexpr Duration kill_patience = std::chrono::seconds{10};
+
+    /// Takes the lock and ends what an earlier supervisor left.
+    /// Errors: Conflict "already_running" names the pid that holds the lock.
+    static Result<Supervisor> create(Env& env, std::string data_directory);
+
+    Supervisor(Supervisor&&) noexcept;
+    Supervisor& operator=(Supervisor&&) = delete;
+    ~Supervisor();
+
+    Result<void> start(Service service);
+    /// True while the service's process lives.
+    bool running(const std::string& name) const;
+
+    /// Starts again what ended, until SIGTERM or SIGINT arrives or `until_done` says true.
+    void watch(const std::function<bool()>& until_done);
+    /// A signal to end has arrived.
+    bool asked_to_stop() const { return asked_to_stop_; }
+
+    void stop();
+
+  private:
+    struct Running {
+        Service service;
+        std::optional<ProcessName> process;
+        MonoTime started{};
+        MonoTime restart_at{};
+        Duration pause = restart_pause_min;
+    };
+    Supervisor(Env& env, std::string data_directory, int lock);
+    Result<void> end_leftovers();
+    Result<void> write_state() const;
+    void end(Running& running, int signal, Duration patience) const;
+    void note_exits();
+    void restart_due();
+
+    Env* env_;
+    std::string data_directory_;
+    int lock_ = -1;
+    bool asked_to_stop_ = false;
+    std::vector<Running> services_;
+};
+
+} // namespace holdfast::app

@@ -1,0 +1,296 @@
+#include "app/up.h"
+
+#include "app/admin.h"
+#include "app/data_directory.h"
+#include "app/port_reservation.h"
+#include "app/supervisor.h"
+#include "base/files.h"
+#include "base/json_writer.h"
+#include "base/log.h"
+#include "db/embedded_cluster.h"
+#include "net/block_on.h"
+#include "net/http_client.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <vector>
+
+#include <unistd.h>
+
+namespace holdfast::app {
+namespace {
+
+using db::EmbeddedCluster;
+using db::Node;
+
+constexpr Duration ready_patience = std::chrono::minutes{2};
+constexpr Duration drain_patience = std::chrono::seconds{30};
+constexpr Duration acquirer_patience = std::chrono::seconds{10};
+constexpr Duration postgres_patience = std::chrono::seconds{60};
+constexpr int instances_max = 64;
+
+void say(std::string_view text) {
+    fmt::print(stderr, "holdfast: {}\n", text);
+    std::fflush(stderr);
+}
+
+std::string default_data() {
+    if (::geteuid() == 0) return "/var/lib/holdfast";
+    const std::string xdg = environment_variable("XDG_DATA_HOME");
+    if (!xdg.empty()) return xdg + "/holdfast";
+    return environment_variable("HOME") + "/.local/share/holdfast";
+}
+
+std::string own_program() {
+    std::string path(4096, '\0');
+    const auto size = ::readlink("/proc/self/exe", path.data(), path.size());
+    CHECK(size > 0);
+    path.resize(static_cast<std::size_t>(size));
+    return path;
+}
+
+/// One start of the platform: what `up` holds while it runs.
+class Platform {
+  public:
+    Platform(Env& env, UpOptions options, DataDirectory data, Supervisor supervisor)
+        : env_(env), options_(std::move(options)), data_(std::move(data)),
+          supervisor_(std::move(supervisor)) {}
+
+    Result<void> start();
+    void run() {
+        supervisor_.watch([] { return false; });
+        say("stopping: finishing what is under way");
+        supervisor_.stop();
+        say("stopped; nothing was lost, `holdfast up` goes on from here");
+    }
+    void abandon() { supervisor_.stop(); }
+
+  private:
+    struct Endpoint {
+        std::string name;
+        std::uint16_t admin_port;
+    };
+    Result<void> start_cluster();
+    Result<void> start_standby();
+    Result<void> start_acquirer();
+    Result<void> start_serve(const std::string& role, int number);
+    Result<void> wait_until_ready();
+    Result<std::uint16_t> reserve(std::uint16_t port);
+    Service program_service(std::string name, std::vector<std::string> arguments,
+                            Duration patience) const;
+    Result<void> announce();
+    std::string app_url() const;
+    std::string local_url(std::uint16_t port) const {
+        return fmt::format("http://{}:{}", options_.address, port);
+    }
+
+    Env& env_;
+    UpOptions options_;
+    DataDirectory data_;
+    Supervisor supervisor_;
+    std::optional<EmbeddedCluster> cluster_;
+    std::vector<PortReservation> ports_;
+    std::uint16_t api_port_ = 0, acquirer_port_ = 0;
+    std::vector<Endpoint> serving_;
+    TestAccount account_;
+};
+
+Result<std::uint16_t> Platform::reserve(std::uint16_t port) {
+    TRY(PortReservation reservation, PortReservation::create(options_.address, port));
+    ports_.push_back(std::move(reservation));
+    return ports_.back().port();
+}
+
+Service Platform::program_service(std::string name, std::vector<std::string> arguments,
+                                  Duration patience) const {
+    arguments.insert(arguments.begin(), own_program());
+    SpawnOptions spawn_options{.argv = std::move(arguments),
+                               .user = data_.user(),
+                               .log_path = data_.log_file(name)};
+    return {.name = std::move(name),
+            .start = [spawn_options] { return spawn(spawn_options); },
+            .stop_signal = SIGTERM,
+            .stop_patience = patience};
+}
+
+std::string Platform::app_url() const {
+    return cluster_ ? cluster_->url(Node::Primary, "holdfast_app") : options_.database_url;
+}
+
+Result<void> Platform::start_cluster() {
+    TRY(auto cluster, EmbeddedCluster::open(env_, {.data_directory = data_.path(),
+                                                   .user = data_.user()}));
+    cluster_ = std::move(cluster);
+    const auto postgres = [this](Node node, std::string name) {
+        return Service{.name = std::move(name),
+                       .start = [this, node] { return cluster_->start(node); },
+                       .stop_signal = SIGINT,
+                       .stop_patience = postgres_patience};
+    };
+    if (!cluster_->created(Node::Primary)) TRY_VOID(cluster_->create_primary(say));
+    TRY_VOID(supervisor_.start(postgres(Node::Primary, "postgres-primary")));
+    const bool standby_exists = cluster_->created(Node::Standby);
+    if (standby_exists) TRY_VOID(supervisor_.start(postgres(Node::Standby, "postgres-standby")));
+    TRY_VOID(cluster_->wait_ready(Node::Primary, ready_patience));
+    TRY_VOID(cluster_->ensure_database());
+    TRY_VOID(migrate(cluster_->url_with_password(Node::Primary, "postgres"), say));
+    TRY_VOID(cluster_->set_passwords());
+    if (!standby_exists) {
+        TRY_VOID(cluster_->create_standby(say));
+        TRY_VOID(supervisor_.start(postgres(Node::Standby, "postgres-standby")));
+    }
+    return start_standby();
+}
+
+Result<void> Platform::start_standby() {
+    TRY_VOID(cluster_->wait_ready(Node::Standby, ready_patience));
+    const MonoTime until = env_.now() + ready_patience;
+    while (true) {
+        TRY(bool in_sync, cluster_->standby_in_sync());
+        if (in_sync) break;
+        if (env_.now() >= until)
+            return fail(ErrorClass::Deadline, "standby_not_in_sync",
+                        fmt::format("the standby does not follow the primary; see {}",
+                                    cluster_->log_path(Node::Standby)));
+        block_thread(std::chrono::milliseconds{20});
+    }
+    return cluster_->require_standby(true);
+}
+
+Result<void> Platform::start_acquirer() {
+    TRY(acquirer_port_, reserve(0));
+    TRY(std::string secret, data_.secret_file("acquirer_secret"));
+    TRY(std::string admin, data_.secret_file("acquirer_admin_token"));
+    TRY_VOID(data_.make_directory("acquirer"));
+    return supervisor_.start(program_service(
+        "acquirer",
+        {"acquirer", "--address", options_.address, "--port", std::to_string(acquirer_port_),
+         "--books", data_.file("acquirer"), "--secret-file", secret, "--admin-token-file", admin},
+        acquirer_patience));
+}
+
+Result<void> Platform::start_serve(const std::string& role, int number) {
+    const std::string name = number > 0 ? fmt::format("{}-{}", role, number) : role;
+    TRY(std::uint16_t admin_port, reserve(0));
+    TRY(std::string id_secret, data_.secret_file("id_secret"));
+    TRY(std::string acquirer_secret, data_.secret_file("acquirer_secret"));
+    std::vector<std::string> arguments{
+        "serve", "--role", role, "--name", name, "--address", options_.address,
+        "--admin-port", std::to_string(admin_port), "--database-url", app_url(),
+        "--acquirer-url", local_url(acquirer_port_), "--acquirer-secret-file", acquirer_secret,
+        "--id-secret-file", id_secret};
+    if (role == "pay") {
+        arguments.insert(arguments.end(), {"--port", std::to_string(api_port_)});
+    } else {
+        for (const Endpoint& peer : serving_)
+            arguments.insert(arguments.end(),
+                             {"--peer", fmt::format("{}={}", peer.name, local_url(peer.admin_port))});
+    }
+    serving_.push_back({name, admin_port});
+    return supervisor_.start(program_service(name, std::move(arguments), drain_patience));
+}
+
+Result<void> Platform::wait_until_ready() {
+    net::Loop loop{1};
+    net::HttpClient client(loop, {});
+    const MonoTime until = env_.now() + ready_patience;
+    for (const Endpoint& endpoint : serving_) {
+        bool ready = false;
+        supervisor_.watch([&] {
+            net::HttpClientRequest request{.method = "GET",
+                                           .url = local_url(endpoint.admin_port) + "/readyz"};
+            auto response = net::block_on(
+                loop, client.request(std::move(request), net::Deadline::after(std::chrono::seconds{1})));
+            ready = response && response->status == 200;
+            return ready || env_.now() >= until;
+        });
+        if (supervisor_.asked_to_stop())
+            return fail(ErrorClass::Unavailable, "interrupted", "stopped before it was ready");
+        if (!ready)
+            return fail(ErrorClass::Deadline, "service_not_ready",
+                        fmt::format("{} did not get ready; see {}", endpoint.name,
+                                    data_.log_file(endpoint.name)));
+    }
+    return {};
+}
+
+Result<void> Platform::announce() {
+    const std::string database_url =
+        cluster_ ? cluster_->url_with_password(Node::Primary, "postgres") : options_.database_url;
+    const std::string standby_url =
+        cluster_ ? cluster_->url_with_password(Node::Standby, "postgres") : std::string{};
+    TRY(std::string admin_path, data_.secret_file("acquirer_admin_token"));
+    TRY(SecretString admin_token, read_secret_file(admin_path));
+    if (!options_.ready_file.empty()) {
+        JsonWriter w;
+        w.begin_object();
+        w.field("api_base", local_url(api_port_));
+        w.field("secret_key", account_.secret_key.reveal());
+        w.field("publishable_key", account_.publishable_key.reveal());
+        w.field("database_url", database_url);
+        w.field("standby_url", standby_url);
+        w.field("acquirer_url", local_url(acquirer_port_));
+        w.field("acquirer_admin_token", admin_token.reveal());
+        w.field("metrics_url", local_url(serving_.back().admin_port) + "/metrics");
+        w.end_object();
+        TRY_VOID(write_file_durably(options_.ready_file, std::move(w).take() + "\n", 0600));
+    }
+    fmt::print("\n"
+               "  Holdfast takes payments.\n\n"
+               "    API        {0}\n"
+               "    test key   {1}\n"
+               "    metrics    {2}/metrics\n"
+               "    acquirer   {3}\n"
+               "    data       {4}\n\n"
+               "  Try it:\n\n"
+               "    curl {0}/v1/payment_intents -u {1}: \\\n"
+               "      -d amount=1099 -d currency=usd -d payment_method=pm_card_visa -d confirm=true\n\n"
+               "  ctrl-C stops everything in order.\n",
+               local_url(api_port_), account_.secret_key.reveal(),
+               local_url(serving_.back().admin_port), local_url(acquirer_port_), data_.path());
+    std::fflush(stdout);
+    return {};
+}
+
+Result<void> Platform::start() {
+    TRY(api_port_, reserve(options_.port));
+    say("starting the acquirer and the databases");
+    TRY_VOID(start_acquirer());
+    if (options_.database_url.empty()) TRY_VOID(start_cluster());
+    else TRY_VOID(migrate(options_.database_url, say));
+    TRY(account_, ensure_test_account(env_, data_, app_url()));
+    say("starting payment processing");
+    for (int i = 1; i <= options_.instances; ++i) TRY_VOID(start_serve("pay", i));
+    TRY_VOID(start_serve("background", 0));
+    TRY_VOID(wait_until_ready());
+    return announce();
+}
+
+} // namespace
+
+Result<void> up(const UpOptions& options) {
+    if (options.instances < 1 || options.instances > instances_max)
+        return fail(ErrorClass::Invalid, "instances_invalid",
+                    fmt::format("--instances must be 1 to {}", instances_max));
+    static RealEnv env;
+    const std::string path = options.data.empty() ? default_data() : options.data;
+    if (options.fresh) {
+        TRY(DataDirectory old, DataDirectory::open(env, path));
+        TRY(Supervisor owner, Supervisor::create(env, old.path())); // ends what runs on it
+        TRY_VOID(DataDirectory::remove(old.path()));
+        say("removed " + old.path());
+    }
+    TRY(DataDirectory data, DataDirectory::open(env, path));
+    TRY_VOID(log::start({.file = data.log_file("supervisor")}));
+    TRY(Supervisor supervisor, Supervisor::create(env, data.path()));
+    Platform platform(env, options, std::move(data), std::move(supervisor));
+    auto started = platform.start();
+    if (started) platform.run();
+    else platform.abandon();
+    log::stop();
+    return started;
+}
+
+} // namespace holdfast::app
