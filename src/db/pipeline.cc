@@ -11,6 +11,11 @@ std::size_t Pipeline::begin() {
     return open_step(&own_statements::begin);
 }
 
+std::size_t Pipeline::begin_snapshot() {
+    begins_ = true;
+    return open_step(&own_statements::begin_snapshot);
+}
+
 std::size_t Pipeline::commit() {
     const std::size_t index = open_step(&own_statements::commit);
     ends_ = commits_ = true;

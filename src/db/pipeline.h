@@ -28,6 +28,7 @@
 
 #include "db/params.h"
 #include "db/statement.h"
+#include "db/timeouts.h"
 
 #include <cstddef>
 #include <optional>
@@ -38,18 +39,13 @@ namespace holdfast::db {
 
 enum class Effect : std::uint8_t { Write, Read };
 
-/// Limits that the server enforces; whole milliseconds, 0 = none.
-struct Timeouts {
-    std::chrono::milliseconds statement{};
-    std::chrono::milliseconds lock{};
-    bool operator==(const Timeouts&) const = default;
-};
-
 class Pipeline {
   public:
     explicit Pipeline(Effect effect = Effect::Write) : effect_(effect) {}
 
     std::size_t begin();
+    /// A transaction that only reads, all of it as of one moment: for checks and exports.
+    std::size_t begin_snapshot();
     /// The last statement of its pipeline.
     std::size_t commit();
     std::size_t rollback();

@@ -28,6 +28,7 @@ class ParamTypes {
     constexpr ParamTypes(std::initializer_list<Oid> types) {
         for (Oid type : types) types_.at(count_++) = type;
     }
+    constexpr void append(Oid type) { types_.at(count_++) = type; }
     constexpr std::span<const Oid> span() const { return {types_.data(), count_}; }
 
   private:
