@@ -122,7 +122,8 @@ asio::awaitable<HttpConnection::Next> HttpConnection::serve_one() {
     co_return co_await answer(std::move(response),
                               {.keep_alive = keep,
                                .say_keep_alive = keep && head->minor_version == 0,
-                               .without_body = to_head});
+                               .without_body = to_head,
+                               .input_unread = !stream_.buffered().empty()});
 }
 
 asio::awaitable<HttpConnection::Next> HttpConnection::read_head(HttpParsed<HttpRequestHead>& head,
@@ -204,16 +205,17 @@ asio::awaitable<HttpConnection::Next> HttpConnection::answer(HttpResponse respon
     Io io = co_await stream_.write(out_, body, Deadline::after(state_->options.write_timeout));
     if (io == Io::TimedOut) ++state_->stats.timeouts;
     if (io != Io::Done) co_return Next::Close;
-    if (reply.keep_alive) co_return Next::Continue;
-    co_await stream_.linger(Deadline::after(linger_timeout));
-    co_return Next::Close;
+    if (!reply.keep_alive && reply.input_unread) {
+        co_await stream_.linger(Deadline::after(linger_timeout));
+    }
+    co_return reply.keep_alive ? Next::Continue : Next::Close;
 }
 
 asio::awaitable<HttpConnection::Next> HttpConnection::refuse(HttpProblem problem) {
     ++state_->stats.refused_requests;
     HttpResponse response = state_->options.render_error(problem);
     if (problem.status == 503) response.headers.set("Retry-After", "1");
-    co_return co_await answer(std::move(response), {});
+    co_return co_await answer(std::move(response), {.input_unread = true});
 }
 
 asio::awaitable<HttpConnection::Next> HttpConnection::read_failed(Io io, bool begun) {

@@ -55,6 +55,7 @@ class HttpConnection : public ListHook {
         bool keep_alive = false;
         bool say_keep_alive = false; ///< to HTTP/1.0, where it is not the default
         bool without_body = false;   ///< to HEAD
+        bool input_unread = false;   ///< the peer may still be sending
     };
 
     asio::awaitable<Next> serve_one();

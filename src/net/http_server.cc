@@ -202,9 +202,7 @@ Task<void> HttpServer::drain(Deadline deadline) {
         CO_TRY_VOID(co_await state.requests_done.wait(deadline));
     }
     impl->stop_all(state.idle);
-    auto closed = co_await impl->gate.close(deadline);
-    if (!closed) impl->stop_all(state.connections);
-    co_return closed;
+    co_return co_await impl->gate.close(deadline);
 }
 
 } // namespace holdfast::net

@@ -25,7 +25,8 @@
 // are being read share `bodies_bytes`: 503 above.
 //
 // drain(): stops listening, lets running requests finish with "Connection: close", then closes idle
-// connections. What still runs at the deadline is cancelled, like any task of a Gate.
+// connections. What still runs at the deadline is cancelled, like any task of a Gate, and its client
+// is given what the handler answers to that.
 //
 // Thread: that of the Loop. The server outlives neither the Loop nor its handler; drain() before it
 // is destroyed. Metrics: holdfast_http_* of stats().
