@@ -25,20 +25,18 @@
 // "pool_closed"; what the server said about wrong credentials.
 //
 // Never acquire a second connection while holding one: two such callers can starve each other.
-// Thread: that of the Loop. Limits come from PoolLimits and may change at run time.
+// Thread: that of the Loop. Limits come from PoolLimits and may change at run time. Metrics:
+// OpenTelemetry's db.client.connection.*, labelled with the pool's name.
 
+#include "base/metrics.h"
 #include "db/connection.h"
+#include "db/wait_queue.h"
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
 namespace holdfast::db {
-
-/// What waits for a connection, most urgent first.
-enum class Priority : std::uint8_t { Payment, Checkout, Browse, Report, Job };
-inline constexpr std::size_t priorities = 5;
 
 /// How large the pool may be, now. Asked at every decision.
 class PoolLimits {
@@ -71,48 +69,55 @@ struct PoolOptions {
 
 struct PoolStats {
     std::size_t idle = 0, used = 0, connecting = 0, disposing = 0, waiting = 0;
-    std::uint64_t created = 0, connect_failures = 0, timeouts = 0, refused = 0;
+    bool operator==(const PoolStats&) const = default;
 };
 
 /// A connection on loan. Safe across co_await; may outlive the Pool (it is closed then).
 class Pooled {
   public:
+    struct Loan {
+        std::unique_ptr<Connection> connection;
+        MonoTime expires; ///< end of its lifetime
+        MonoTime since;   ///< lent or idle since
+    };
     struct Owner {
         virtual ~Owner() = default;
-        virtual void give_back(std::unique_ptr<Connection> connection) = 0;
+        virtual void give_back(Loan loan) = 0;
     };
 
-    Pooled(std::shared_ptr<Owner> owner, std::unique_ptr<Connection> connection)
-        : owner_(std::move(owner)), connection_(std::move(connection)) {}
+    Pooled(std::shared_ptr<Owner> owner, Loan loan)
+        : owner_(std::move(owner)), loan_(std::move(loan)) {}
     Pooled(Pooled&&) noexcept = default;
     Pooled& operator=(Pooled&& other) noexcept {
         release();
         owner_ = std::move(other.owner_);
-        connection_ = std::move(other.connection_);
+        loan_ = std::move(other.loan_);
         return *this;
     }
     ~Pooled() { release(); }
 
-    Connection* operator->() const { return connection_.get(); }
-    Connection& operator*() const { return *connection_; }
+    Connection* operator->() const { return loan_.connection.get(); }
+    Connection& operator*() const { return *loan_.connection; }
 
     /// Gives it back now.
     void release() {
-        if (connection_) owner_->give_back(std::move(connection_));
+        if (loan_.connection) owner_->give_back(std::move(loan_));
         owner_.reset();
     }
 
   private:
     std::shared_ptr<Owner> owner_;
-    std::unique_ptr<Connection> connection_;
+    Loan loan_;
 };
 
 class Pool {
   public:
     using Connect = std::function<Task<std::unique_ptr<Connection>>(Deadline)>;
 
-    /// `limits` outlives the pool.
-    Pool(Loop& loop, PoolOptions options, const PoolLimits& limits, Connect connect);
+    /// `metrics` and `limits` outlive the pool.
+    Pool(Loop& loop, Registry& metrics, PoolOptions options, const PoolLimits& limits,
+         Connect connect);
+    /// After close().
     ~Pool();
 
     Task<Pooled> acquire(Priority priority, Deadline deadline);
