@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -316,7 +317,7 @@ def _in_parallel(commands, log):
 def _compile_commands():
     with open(BUILD + "/compile_commands.json", encoding="utf-8") as file:
         return [
-            (os.path.relpath(entry["file"]), entry["command"].split()) for entry in json.load(file)
+            (os.path.relpath(entry["file"]), shlex.split(entry["command"])) for entry in json.load(file)
         ]
 
 
