@@ -21,10 +21,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <random>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace holdfast {
 
@@ -118,5 +120,7 @@ void block_thread(Duration duration);
 
 /// A value from the process environment, or empty. Here because raw getenv is banned elsewhere.
 std::string environment_variable(const char* name);
+/// All variables whose names begin with `prefix`.
+std::map<std::string, std::string> environment_variables(std::string_view prefix);
 
 } // namespace holdfast

@@ -75,6 +75,8 @@ Result<std::string> read_file(const std::string& path, std::size_t size_max) {
 Result<SecretString> read_secret_file(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return fail(io_error("file_unreadable", "read", path));
+    if (!S_ISREG(status.st_mode)) // a pipe would keep us waiting for somebody to write
+        return fail(ErrorClass::Io, "file_unreadable", fmt::format("{} is not a file", path));
     if (status.st_mode & (S_IRWXG | S_IRWXO))
         return fail(ErrorClass::Io, "secret_file_exposed",
                     fmt::format("{0} can be read by others; run: chmod 600 {0}", path));
