@@ -1,0 +1,127 @@
+// A whole Holdfast for one test file: `holdfast up` on a directory of its own, any free port.
+// The tests talk to it with the unmodified stripe client and, where they need bytes that no client
+// would send, with fetch.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, existsSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const binary = process.env.HOLDFAST_BINARY ?? 'build/test/holdfast';
+const startPatienceMs = 180_000;
+const stopPatienceMs = 60_000;
+
+export class Platform {
+  static async start({ instances = 1, args = [], directory } = {}) {
+    const platform = new Platform();
+    platform.directory = directory ?? mkdtempSync(join(tmpdir(), 'hf-'));
+    chmodSync(platform.directory, 0o755);
+    platform.args = ['--port', '0', '--instances', String(instances), ...args];
+    await platform.#launch();
+    return platform;
+  }
+
+  async #launch() {
+    const readyFile = join(this.directory, 'ready.json');
+    rmSync(readyFile, { force: true });
+    this.output = '';
+    this.child = spawn(
+      binary,
+      ['up', '--data', join(this.directory, 'data'), '--ready-file', readyFile, ...this.args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream.on('data', (chunk) => (this.output += chunk));
+    const started = Date.now();
+    while (!existsSync(readyFile)) {
+      if (this.child.exitCode !== null || Date.now() - started > startPatienceMs)
+        throw new Error(`holdfast up did not get ready:\n${this.output}`);
+      await pause(20);
+    }
+    this.startedInMs = Date.now() - started;
+    this.ready = JSON.parse(readFileSync(readyFile, 'utf8'));
+  }
+
+  /// Stops as ctrl-C does; the data stays.
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill('SIGTERM');
+      const timer = setTimeout(() => this.child.kill('SIGKILL'), stopPatienceMs);
+      await once(this.child, 'exit');
+      clearTimeout(timer);
+    }
+    return this.child.exitCode;
+  }
+
+  async restart() {
+    await this.stop();
+    await this.#launch();
+  }
+
+  /// Stops and removes everything.
+  async end() {
+    const code = await this.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`holdfast up exited with ${code}:\n${this.output}`);
+  }
+
+  /// Options for `new Stripe(key, options)`.
+  stripeOptions(more = {}) {
+    const url = new URL(this.ready.api_base);
+    return { host: url.hostname, port: url.port, protocol: 'http', ...more };
+  }
+
+  /// One raw request with the test key. `body` as it stands.
+  async raw(method, path, { body, headers = {}, key = this.ready.secret_key } = {}) {
+    const response = await fetch(this.ready.api_base + path, {
+      method,
+      body,
+      headers: {
+        ...(key ? { Authorization: `Bearer ${key}` } : {}),
+        ...(body !== undefined ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {}),
+        ...headers,
+      },
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: parsed(text) };
+  }
+
+  /// Runs a holdfast command on this platform's data and returns its output.
+  async command(...args) {
+    const child = spawn(binary, [...args, '--data', join(this.directory, 'data')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk) => (out += chunk));
+    child.stderr.on('data', (chunk) => (err += chunk));
+    const [code] = await once(child, 'exit');
+    return { code, out, err };
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/// The error a promise is rejected with.
+export async function errorOf(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected an error, got an answer');
+}
+
+export async function collect(iterable) {
+  const items = [];
+  for await (const item of iterable) items.push(item);
+  return items;
+}
