@@ -142,7 +142,7 @@ show_progress() { # show_progress PRESET LOG
     if [ -t 2 ] && [ -z "${CI:-}" ]; then every=1 end='\r'; fi
     pause 1
     say "Building build/$1 on $(nproc) cores"
-    while :; do
+    while kill -0 $$ 2>/dev/null; do # not beyond an interrupted ./dev
         pause $every
         steps=$(sed -n '$s/^\[\([0-9]*\).\([0-9]*\)\].*/\1 of \2/p' "$2")
         [ -z "$steps" ] || printf "    %s steps$end" "$steps" >&2

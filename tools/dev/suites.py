@@ -60,8 +60,18 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_reaper():
-    """Orphans of our tests become our children, so that none stays behind unseen."""
+    """Orphans of our tests become our children, so that none stays behind unseen.
+
+    That includes the end of the run by ctrl-C or SIGTERM."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def interrupted(number, _):
+        _end_leftovers()
+        print(f"dev: interrupted by {signal.Signals(number).name}", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
 
 
 def _children():
@@ -85,8 +95,11 @@ def _end_leftovers():
     while _children():  # the orphans of what is killed become ours in turn
         for pid, name in _children():
             names.append(name)
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass  # ended by itself, or reaped by the thread that waits for it
     return names
 
 
@@ -316,9 +329,8 @@ def _in_parallel(commands, log):
 
 def _compile_commands():
     with open(BUILD + "/compile_commands.json", encoding="utf-8") as file:
-        return [
-            (os.path.relpath(entry["file"]), shlex.split(entry["command"])) for entry in json.load(file)
-        ]
+        entries = json.load(file)
+    return [(os.path.relpath(entry["file"]), shlex.split(entry["command"])) for entry in entries]
 
 
 def run_headers():

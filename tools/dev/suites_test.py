@@ -44,6 +44,22 @@ class Run(unittest.TestCase):
         self.assertEqual(self.run_python(code), (None, None))
 
 
+    def test_an_interrupt_ends_what_runs(self):
+        code = """if 1:
+            import os, signal, sys, threading
+            sys.path.insert(0, 'tools/dev')
+            import suites
+            suites.become_reaper()
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            command = ['sh', '-c', 'sleep 1000 & sleep 1000']
+            suites.run(command, sys.argv[1] + '/log', 60, os.environ)
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-B", "-c", code, folder]
+            result = suites.run(command, folder + "/outer", 30, os.environ)
+        self.assertEqual(result, ("exit code 143", None))
+
+
 class GoogleTest(unittest.TestCase):
     def count(self, cases, ctest_passed):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
