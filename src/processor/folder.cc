@@ -8,6 +8,18 @@ namespace holdfast::processor {
 using net::Deadline;
 using net::Task;
 
+Folder::Folder(net::Loop& loop, Env& env, store::Store& store, FolderOptions options)
+    : env_(env), store_(store), options_(options), gate_(loop, "folder") {}
+
+void Folder::start() {
+    if (auto started = gate_.spawn(run()); !started) BUG("folder started after its stop");
+}
+
+Task<void> Folder::stop(Deadline deadline) {
+    gate_.cancel();
+    return gate_.close(deadline);
+}
+
 Task<void> Folder::run() {
     for (;;) {
         CO_TRY_VOID(co_await net::sleep_for(options_.interval));

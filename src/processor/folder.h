@@ -9,9 +9,9 @@
 //
 // Works in limited steps: as long as a step was full the next one follows at once, so it catches up
 // after an outage without one long transaction. Errors are logged and tried again at the next turn.
-// Runs in the Gate of its owner until cancelled; on that loop.
+// From start() to stop(), on the loop of its owner.
 
-#include "net/task.h"
+#include "net/gate.h"
 #include "store/store.h"
 
 namespace holdfast::processor {
@@ -26,17 +26,20 @@ struct FolderOptions {
 
 class Folder {
   public:
-    Folder(Env& env, store::Store& store, FolderOptions options)
-        : env_(env), store_(store), options_(options) {}
+    Folder(net::Loop& loop, Env& env, store::Store& store, FolderOptions options = {});
 
-    net::Task<void> run();
+    void start();
+    net::Task<void> stop(net::Deadline deadline);
     /// One turn: folds and expires until there is nothing left to do.
     net::Task<void> turn();
 
   private:
+    net::Task<void> run();
+
     Env& env_;
     store::Store& store_;
     FolderOptions options_;
+    net::Gate gate_;
 };
 
 } // namespace holdfast::processor

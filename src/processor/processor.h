@@ -16,6 +16,7 @@
 //
 // Runs on one loop; owned by app; all limits in Options, all shown as metrics.
 
+#include "base/metrics.h"
 #include "core/decide.h"
 #include "gateway/connector.h"
 #include "net/gate.h"
@@ -38,8 +39,7 @@ struct Options {
     Duration operation_margin = std::chrono::seconds{1};  ///< we stop so long before valid_until
     Duration acquirer_timeout = std::chrono::seconds{10}; ///< one call; < operation_ttl
     int operations_max = 50'000; ///< under way at once; beyond it: Overload "operations_full"
-    Duration resolve_interval = std::chrono::seconds{1};
-    int resolve_concurrency_max = 32;
+    Registry* metrics = nullptr; ///< null: not exported
 };
 
 /// What a request got: the verdict of its last command.
@@ -69,6 +69,12 @@ class Processor {
     virtual Task<Outcome> pay(core::Command command, Deadline deadline) = 0;
     /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
     virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;
+
+    /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
+    /// somebody else's, or settled, or could not be settled yet.
+    virtual Task<bool> take_over(core::Operation operation) = 0;
+    /// The database's clock, carried forward since the last batch: it decides who may take over.
+    virtual WallTime database_now() = 0;
 
     virtual const Uuid& instance() const = 0;
     /// Stops intake, lets what is under way end, closes the lanes.

@@ -4,9 +4,9 @@
 // PgStore, and tests/store holds both to it: row locks live as long as the batch that took them, a
 // busy row is reported and not waited for, claims exclude creators, seals decide lost answers.
 //
-// It is stricter than a database where that finds bugs: changing a row that the batch has not locked
-// (a child without its payment intent, too), or inserting a lock root that it has not claimed under
-// a derived id, stops the test.
+// It is stricter than a database where that finds bugs: changing a row that the batch has not
+// locked (a child without its payment intent, too), or inserting a lock root that it has not
+// claimed under a derived id, stops the test.
 //
 // Faults are decided by a seed, so a run can be repeated:
 //   latency         every call takes a random time between two bounds (timers of the loop, so
@@ -14,13 +14,15 @@
 //   commit_fails    the database refuses the commit: certainly nothing was written
 //   answer_lost     the connection breaks while the commit is under way: the batch is durable or
 //                   gone, each half of the time, and resolve() tells
-//   take_away()     every call fails as Unavailable for a while; a commit under way loses its answer
+//   take_away()     every call fails as Unavailable for a while; a commit under way loses its
+//   answer
 // A process that is killed destroys its Lanes: their batches vanish and their locks are free.
 //
 //   ModelStore store({.seed = 7, .latency_max = std::chrono::milliseconds{5}});
 //   CO_TRY(auto lane, co_await store.open_lane(deadline));
 //
-// Ownership: outlives its Lanes; belongs to no process, so it survives the crash of any. One thread.
+// Ownership: outlives its Lanes; belongs to no process, so it survives the crash of any. One
+// thread.
 
 #include "store/audit_report.h"
 #include "store/store.h"
@@ -37,7 +39,7 @@ struct ModelFaults {
     int answer_lost_permille = 0;
 };
 
-class ModelStore final : public Store {
+class ModelStore : public Store {
   public:
     explicit ModelStore(ModelFaults faults = {});
     ~ModelStore() override;
@@ -55,25 +57,34 @@ class ModelStore final : public Store {
 
     Task<std::unique_ptr<Lane>> open_lane(Deadline) override;
 
-    Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>, Deadline) override;
-    Task<std::optional<core::PaymentMethod>> find(Id<core::Account>, Id<core::PaymentMethod>, Deadline) override;
+    Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>,
+                                             Deadline) override;
+    Task<std::optional<core::PaymentMethod>> find(Id<core::Account>, Id<core::PaymentMethod>,
+                                                  Deadline) override;
     Task<std::optional<core::Token>> find(Id<core::Account>, Id<core::Token>, Deadline) override;
-    Task<std::optional<core::PaymentIntent>> find(Id<core::Account>, Id<core::PaymentIntent>, Deadline) override;
+    Task<std::optional<core::PaymentIntent>> find(Id<core::Account>, Id<core::PaymentIntent>,
+                                                  Deadline) override;
     Task<std::optional<core::Charge>> find(Id<core::Account>, Id<core::Charge>, Deadline) override;
     Task<std::optional<core::Refund>> find(Id<core::Account>, Id<core::Refund>, Deadline) override;
-    Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>, Id<core::BalanceTransaction>, Deadline) override;
+    Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>,
+                                                       Id<core::BalanceTransaction>,
+                                                       Deadline) override;
     Task<std::optional<core::Event>> find(Id<core::Account>, Id<core::Event>, Deadline) override;
 
     Task<Page<core::Customer>> list_customers(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery, Deadline) override;
+    Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery,
+                                                         Deadline) override;
+    Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery,
+                                                         Deadline) override;
     Task<Page<core::Charge>> list_charges(Id<core::Account>, ListQuery, Deadline) override;
     Task<Page<core::Refund>> list_refunds(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>, ListQuery, Deadline) override;
+    Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>, ListQuery,
+                                                                   Deadline) override;
     Task<Page<core::Event>> list_events(Id<core::Account>, ListQuery, Deadline) override;
     Task<Balance> balance(Id<core::Account>, Deadline) override;
 
-    Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit, Deadline) override;
+    Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit,
+                                                        Deadline) override;
     Task<std::int64_t> fold_balances(int limit, Deadline) override;
     Task<std::int64_t> expire_replays(WallTime before, int limit, Deadline) override;
 

@@ -1,0 +1,284 @@
+#include "processor/operations.h"
+
+#include "base/log.h"
+#include "core/snapshot.h"
+#include "net/timer.h"
+
+namespace holdfast::processor {
+
+namespace {
+
+constexpr Duration inquiry_timeout = std::chrono::seconds{5};
+constexpr Duration retry_first = std::chrono::milliseconds{50};
+constexpr Duration retry_cap = std::chrono::seconds{2};
+constexpr Duration record_timeout = std::chrono::seconds{5};
+constexpr Duration open_answer_timeout = std::chrono::milliseconds{500};
+/// How often an authorization is sent under one reference before it is reversed.
+constexpr int executions_max = 3;
+
+bool is_cancelled(const Error& error) { return error.code == "cancelled"; }
+
+/// Holding or taking money, as opposed to what must follow once it is held.
+bool can_be_reversed(core::OperationKind kind) {
+    return kind == core::OperationKind::Authorize || kind == core::OperationKind::Sale;
+}
+
+/// The state of a record that a retry can't change: somebody has recorded, or taken it over.
+bool is_final(const Error& error) {
+    switch (error.kind) {
+    case ErrorClass::Conflict:
+    case ErrorClass::NotFound:
+    case ErrorClass::Invalid:
+    case ErrorClass::Bug: return true;
+    default: return false;
+    }
+}
+
+Error still_open() {
+    return {.kind = ErrorClass::Unknown,
+            .code = "operation_open",
+            .message = "The acquirer's decision is not known yet."};
+}
+
+core::OperationOutcome outcome_of(const gateway::AcquirerAnswer& answer) {
+    switch (answer.finding) {
+    case gateway::Finding::Approved:
+        return {core::OperationState::Approved, {}, answer.authorization_code};
+    case gateway::Finding::Declined: return {core::OperationState::Declined, answer.failure, {}};
+    default: break;
+    }
+    return {core::OperationState::Reversed,
+            {"processing_error", "",
+             "An error occurred while processing your card. Try again in a little bit."},
+            {}};
+}
+
+core::Command command_for(const core::Operation& operation, WallTime now, core::CommandBody body) {
+    return {operation.account,
+            {.request_id = operation.request.request_id},
+            now,
+            std::move(body)};
+}
+
+} // namespace
+
+/// One operation under way here.
+struct Operations::Flight {
+    Flight(net::Loop& loop, core::Operation op) : operation(std::move(op)), landed(loop, net::Event::Reset::Manual) {}
+
+    core::Operation operation;
+    MonoTime window_end;
+    int executions = 0;
+    bool may_be_known = false; ///< the acquirer may have heard of it
+    bool was_unknown = false;
+    std::optional<Outcome> outcome; ///< empty: left to the resolvers
+    net::Event landed;
+};
+
+Operations::Operations(net::Loop& loop, Env& env, store::Store& store,
+                       gateway::Connector& connector, const Options& options,
+                       BusinessClock& clock, Metrics& metrics, Submit submit, Uuid instance)
+    : loop_(loop), env_(env), store_(store), connector_(connector), options_(options),
+      clock_(clock), metrics_(metrics), submit_(std::move(submit)), instance_(instance),
+      gate_(loop, "operations") {}
+
+bool Operations::has_room() const {
+    return flights_.size() < static_cast<std::size_t>(options_.operations_max);
+}
+
+Operations::FlightPtr Operations::prepare(core::Operation operation, bool taken_over) {
+    auto flight = std::make_shared<Flight>(loop_, std::move(operation));
+    Duration left = flight->operation.valid_until - clock_.now();
+    flight->window_end = env_.now() + left - options_.operation_margin;
+    if (taken_over) {
+        flight->executions = executions_max;
+        flight->may_be_known = flight->was_unknown = true;
+        metrics_.unknown_began();
+    }
+    flights_.emplace(flight->operation.id, flight);
+    metrics_.operations_under_way(flights_.size());
+    return flight;
+}
+
+void Operations::land(Flight& flight, std::optional<Outcome> outcome) {
+    flight.outcome = std::move(outcome);
+    flights_.erase(flight.operation.id);
+    metrics_.operations_under_way(flights_.size());
+    flight.landed.set();
+}
+
+Task<Outcome> Operations::conclude(core::Operation operation, Deadline deadline) {
+    FlightPtr flight;
+    if (auto found = flights_.find(operation.id); found != flights_.end()) {
+        flight = found->second;
+    } else {
+        flight = prepare(std::move(operation), false);
+        if (auto spawned = gate_.spawn(fly(flight)); !spawned) {
+            land(*flight, std::nullopt);
+        }
+    }
+    CO_TRY(bool landed, co_await flight->landed.wait(deadline));
+    if (landed && flight->outcome) co_return *flight->outcome;
+    metrics_.left_pending();
+    co_return co_await open_answer(flight->operation);
+}
+
+/// The object as it is while the acquirer's decision is open.
+Task<Outcome> Operations::open_answer(core::Operation operation) {
+    Deadline deadline = Deadline::after(open_answer_timeout);
+    Outcome outcome{.pending = true};
+    if (operation.kind == core::OperationKind::Refund) {
+        CO_TRY(auto refund, co_await store_.find(operation.account, operation.refund, deadline));
+        if (refund) outcome.answer.object = core::snapshot(*refund);
+    } else {
+        CO_TRY(auto payment,
+               co_await store_.find(operation.account, operation.payment_intent, deadline));
+        if (payment) outcome.answer.object = core::snapshot(*payment);
+    }
+    if (outcome.answer.object.bytes.empty()) co_return fail(still_open());
+    co_return outcome;
+}
+
+Task<bool> Operations::take_over(core::Operation operation) {
+    if (flights_.contains(operation.id)) co_return false;
+    core::ClaimOperation claim{.payment_intent = operation.payment_intent,
+                               .operation = operation.id,
+                               .expected_owner = operation.owner,
+                               .new_owner = instance_,
+                               .valid_until = clock_.now() + options_.operation_ttl};
+    operation.owner = instance_;
+    operation.valid_until = claim.valid_until;
+    auto claimed = co_await submit_(command_for(operation, clock_.now(), claim),
+                                    Deadline::after(record_timeout));
+    if (!claimed) {
+        if (is_final(claimed.error())) co_return false;
+        co_return fail(std::move(claimed).error());
+    }
+    if (flights_.contains(operation.id)) co_return false;
+    FlightPtr flight = prepare(std::move(operation), true);
+    CO_TRY_VOID(co_await fly(flight));
+    co_return flight->outcome.has_value();
+}
+
+Task<void> Operations::fly(FlightPtr flight) {
+    Result<core::OperationOutcome> found = co_await find_out(flight);
+    if (flight->was_unknown) metrics_.unknown_ended();
+    if (!found) {
+        land(*flight, std::nullopt);
+        if (is_cancelled(found.error()) || found.error().code == "operation_open") {
+            co_return Result<void>{};
+        }
+        co_return fail(std::move(found).error());
+    }
+    core::OperationState state = found->state;
+    auto recorded = co_await record(flight->operation, std::move(*found));
+    if (!recorded) {
+        land(*flight, std::nullopt);
+        co_return Result<void>{};
+    }
+    metrics_.operation_ended(flight->operation.kind, state);
+    if (flight->was_unknown) {
+        metrics_.unknown_resolved(clock_.now() - flight->operation.started);
+    }
+    Outcome outcome;
+    if (recorded->answer) outcome.answer = std::move(*recorded->answer);
+    land(*flight, std::move(outcome));
+    co_return Result<void>{};
+}
+
+Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
+    Backoff backoff(env_, retry_first, retry_cap);
+    Step step = flight->may_be_known ? Step::Inquire : Step::Execute;
+    if (flight->operation.reversing) step = Step::Reverse;
+    while (env_.now() < flight->window_end) {
+        auto answer = co_await ask(flight, step);
+        if (!answer && is_cancelled(answer.error())) co_return fail(std::move(answer).error());
+        if (!answer && answer.error().code == "operation_open") break;
+        if (answer && answer->finding != gateway::Finding::NotFound) co_return outcome_of(*answer);
+        if (!answer) {
+            log::warn("acquirer_call_failed", {{"operation", flight->operation.id},
+                                               {"error", to_string(answer.error())}});
+        }
+        Step next = next_step(*flight, step, answer);
+        bool at_once = next != step; // a lost answer is usually there to be asked for
+        step = next;
+        if (at_once) continue;
+        MonoTime wake = std::min(env_.now() + backoff.next(), flight->window_end);
+        CO_TRY_VOID(co_await net::sleep_until(wake));
+    }
+    co_return fail(still_open());
+}
+
+Task<gateway::AcquirerAnswer> Operations::ask(FlightPtr flight, Step step) {
+    Deadline window = Deadline::at(flight->window_end);
+    switch (step) {
+    case Step::Execute: {
+        ++flight->executions;
+        Deadline deadline = window.capped(options_.acquirer_timeout);
+        co_return co_await connector_.execute(flight->operation, deadline);
+    }
+    case Step::Inquire:
+        co_return co_await connector_.inquire(flight->operation.id,
+                                              window.capped(inquiry_timeout));
+    case Step::Reverse: break;
+    }
+    if (!flight->operation.reversing) CO_TRY_VOID(co_await decide_to_reverse(flight));
+    co_return co_await connector_.reverse(flight->operation.id, window.capped(inquiry_timeout));
+}
+
+Operations::Step Operations::next_step(Flight& flight, Step step,
+                                       const Result<gateway::AcquirerAnswer>& answer) {
+    if (step == Step::Reverse) return Step::Reverse;
+    if (!answer) {
+        // Unavailable: certainly not sent. Of everything else the acquirer may have heard.
+        bool unsent = answer.error().kind == ErrorClass::Unavailable;
+        if (step == Step::Execute && unsent && !flight.may_be_known) return Step::Execute;
+        flight.may_be_known = true;
+        if (!std::exchange(flight.was_unknown, true)) metrics_.unknown_began();
+        return Step::Inquire;
+    }
+    bool again = !can_be_reversed(flight.operation.kind) || flight.executions < executions_max;
+    return again ? Step::Execute : Step::Reverse;
+}
+
+/// Error "operation_open": it is not ours any more, or somebody has recorded its outcome.
+Task<void> Operations::decide_to_reverse(FlightPtr flight) {
+    core::Operation& operation = flight->operation;
+    core::ClaimOperation claim{.payment_intent = operation.payment_intent,
+                               .operation = operation.id,
+                               .expected_owner = instance_,
+                               .new_owner = instance_,
+                               .valid_until = clock_.now() + options_.operation_ttl,
+                               .to_reverse = true};
+    MonoTime window_end = env_.now() + options_.operation_ttl - options_.operation_margin;
+    auto decided = co_await submit_(command_for(operation, clock_.now(), claim),
+                                    Deadline::after(record_timeout));
+    if (!decided) {
+        if (is_final(decided.error())) co_return fail(still_open());
+        co_return fail(std::move(decided).error());
+    }
+    operation.reversing = true;
+    operation.valid_until = claim.valid_until;
+    flight->window_end = window_end;
+    co_return Result<void>{};
+}
+
+/// Returns once the outcome is durable; an Error when somebody else has settled the operation, or
+/// this process ends.
+Task<core::Verdict> Operations::record(core::Operation operation, core::OperationOutcome outcome) {
+    Backoff backoff(env_, retry_first, retry_cap);
+    for (;;) {
+        core::Command command =
+            command_for(operation, clock_.now(), core::record_outcome(operation, outcome));
+        auto recorded = co_await submit_(std::move(command), Deadline::after(record_timeout));
+        if (recorded || is_cancelled(recorded.error())) co_return recorded;
+        log::warn("outcome_not_recorded", {{"operation", operation.id},
+                                           {"error", to_string(recorded.error())}});
+        if (is_final(recorded.error())) co_return recorded;
+        CO_TRY_VOID(co_await net::sleep_for(backoff.next()));
+    }
+}
+
+Task<void> Operations::close(Deadline deadline) { return gate_.close(deadline); }
+
+} // namespace holdfast::processor

@@ -1,0 +1,217 @@
+#include "processor/processor.h"
+
+#include "base/log.h"
+#include "net/timer.h"
+#include "processor/lane.h"
+#include "processor/operations.h"
+
+#include <unordered_map>
+#include <vector>
+
+namespace holdfast::processor {
+
+namespace {
+
+constexpr Duration open_lane_timeout = std::chrono::seconds{10};
+constexpr Duration drain_poll = std::chrono::milliseconds{5};
+
+/// The submitter's hand on its ticket; letting go early withdraws what has not been decided.
+class TicketHold {
+  public:
+    TicketHold(Intake& intake, Ticket* ticket) : intake_(intake), ticket_(ticket) {}
+    ~TicketHold() { intake_.release(ticket_); }
+    TicketHold(const TicketHold&) = delete;
+    TicketHold& operator=(const TicketHold&) = delete;
+    Ticket* operator->() const { return ticket_; }
+    Ticket& operator*() const { return *ticket_; }
+
+  private:
+    Intake& intake_;
+    Ticket* ticket_;
+};
+
+class CountedCall {
+  public:
+    explicit CountedCall(int& count) : count_(count) { ++count_; }
+    ~CountedCall() { --count_; }
+    CountedCall(const CountedCall&) = delete;
+    CountedCall& operator=(const CountedCall&) = delete;
+
+  private:
+    int& count_;
+};
+
+Error draining_error() {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "processor_draining",
+            .message = "This process is ending; nothing was done.",
+            .retryable = true};
+}
+
+Error unknown_result() {
+    return {.kind = ErrorClass::Unknown,
+            .code = "commit_pending",
+            .message = "The time was used up while the result was being written; "
+                       "a retry under the same key tells.",
+            .retryable = true};
+}
+
+class BatchingProcessor final : public Processor {
+  public:
+    BatchingProcessor(net::Loop& loop, Env& env, store::Store& store,
+                      gateway::Connector& connector, const core::Identity& identity,
+                      AccountLookup accounts, Options options)
+        : store_(store), options_(options), accounts_(std::move(accounts)),
+          instance_(Uuid::time_ordered(env)), clock_(env), metrics_(options_.metrics),
+          context_(loop, env, options_,
+                   Rules{identity, [this](Id<core::Account> id) { return find_account(id); },
+                         instance_, options_.operation_ttl},
+                   clock_, metrics_),
+          operations_(
+              loop, env, store, connector, options_, clock_, metrics_,
+              [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, instance_),
+          gate_(loop, "processor") {}
+
+    Task<void> open();
+
+    Task<core::Verdict> submit(core::Command command, Deadline deadline) override;
+    Task<Outcome> pay(core::Command command, Deadline deadline) override;
+    Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
+    Task<bool> take_over(core::Operation operation) override;
+    WallTime database_now() override { return clock_.database_now().value_or(clock_.now()); }
+    const Uuid& instance() const override { return instance_; }
+    Task<void> drain(Deadline deadline) override;
+
+  private:
+    Task<void> open_lane(Track track);
+    Task<core::Verdict> enter(core::Command command, Deadline deadline);
+    Task<void> fetch_account(Id<core::Account> id, Deadline deadline);
+    const core::Account* find_account(Id<core::Account> id) const;
+
+    store::Store& store_;
+    Options options_;
+    AccountLookup accounts_;
+    std::unordered_map<Id<core::Account>, core::Account> fetched_; ///< not known to the edge
+    Uuid instance_;
+    BusinessClock clock_;
+    Metrics metrics_;
+    LaneContext context_;
+    Operations operations_;
+    std::vector<std::unique_ptr<LaneRunner>> runners_;
+    int calls_ = 0; ///< under way from outside
+    bool draining_ = false;
+    net::Gate gate_;
+};
+
+Task<void> BatchingProcessor::open() {
+    for (int i = 0; i < options_.lanes; ++i) CO_TRY_VOID(co_await open_lane(Track::Normal));
+    CO_TRY_VOID(co_await open_lane(Track::Slow));
+    CO_TRY_VOID(co_await open_lane(Track::Suspect));
+    for (auto& runner : runners_) CO_TRY_VOID(gate_.spawn(runner->run()));
+    log::info("processor_started", {{"instance", instance_}});
+    co_return Result<void>{};
+}
+
+Task<void> BatchingProcessor::open_lane(Track track) {
+    CO_TRY(auto lane, co_await store_.open_lane(Deadline::after(open_lane_timeout)));
+    runners_.push_back(std::make_unique<LaneRunner>(context_, std::move(lane), track));
+    co_return Result<void>{};
+}
+
+const core::Account* BatchingProcessor::find_account(Id<core::Account> id) const {
+    if (const core::Account* known = accounts_(id)) return known;
+    auto found = fetched_.find(id);
+    return found == fetched_.end() ? nullptr : &found->second;
+}
+
+/// A resolver meets accounts that no request has brought to this instance yet.
+Task<void> BatchingProcessor::fetch_account(Id<core::Account> id, Deadline deadline) {
+    CO_TRY(auto account, co_await store_.find_account(id, deadline));
+    if (!account) {
+        co_return fail(ErrorClass::NotFound, "account_unknown", "No such account: " + id.str());
+    }
+    fetched_.insert_or_assign(id, std::move(*account));
+    co_return Result<void>{};
+}
+
+/// Into intake and, once durable, out of it.
+Task<core::Verdict> BatchingProcessor::enter(core::Command command, Deadline deadline) {
+    if (find_account(command.account) == nullptr) {
+        CO_TRY_VOID(co_await fetch_account(command.account, deadline));
+    }
+    core::Needs needs = core::needs(command, context_.rules.identity);
+    CO_TRY(Ticket * entered,
+           context_.intake.push(std::move(command), std::move(needs), deadline));
+    TicketHold ticket(context_.intake, entered);
+    CO_TRY_VOID(co_await ticket->answered.wait(deadline));
+    switch (ticket->state) {
+    case Ticket::State::Answered: co_return std::move(*ticket->answer);
+    case Ticket::State::Deciding: co_return fail(unknown_result());
+    default: co_return fail(context_.expired(*ticket));
+    }
+}
+
+Task<core::Verdict> BatchingProcessor::submit(core::Command command, Deadline deadline) {
+    if (draining_) co_return fail(draining_error());
+    CountedCall call(calls_);
+    co_return co_await enter(std::move(command), deadline);
+}
+
+Task<Outcome> BatchingProcessor::pay(core::Command command, Deadline deadline) {
+    if (draining_) co_return fail(draining_error());
+    if (!operations_.has_room()) {
+        co_return fail({.kind = ErrorClass::Overload,
+                        .code = "operations_full",
+                        .message = "Too many payments wait for the acquirer.",
+                        .retryable = true});
+    }
+    CountedCall call(calls_);
+    CO_TRY(core::Verdict verdict, co_await enter(std::move(command), deadline));
+    if (verdict.started) {
+        co_return co_await operations_.conclude(std::move(*verdict.started), deadline);
+    }
+    Outcome outcome{.replayed = verdict.replayed, .original_request = verdict.original_request};
+    if (verdict.answer) outcome.answer = std::move(*verdict.answer);
+    co_return outcome;
+}
+
+Task<Outcome> BatchingProcessor::conclude(core::Operation operation, Deadline deadline) {
+    if (draining_) co_return fail(draining_error());
+    CountedCall call(calls_);
+    co_return co_await operations_.conclude(std::move(operation), deadline);
+}
+
+Task<bool> BatchingProcessor::take_over(core::Operation operation) {
+    if (draining_) co_return fail(draining_error());
+    co_return co_await operations_.take_over(std::move(operation));
+}
+
+Task<void> BatchingProcessor::drain(Deadline deadline) {
+    draining_ = true;
+    // What was accepted goes on to its recorded outcome, as long as there is time.
+    while ((calls_ > 0 || operations_.under_way() > 0) && !deadline.passed()) {
+        CO_TRY_VOID(co_await net::sleep_for(drain_poll));
+    }
+    Result<void> operations_ended = co_await operations_.close(deadline);
+    context_.intake.refuse_waiting(draining_error());
+    context_.stop();
+    Result<void> lanes_ended = co_await gate_.close(deadline);
+    runners_.clear();
+    log::info("processor_drained", {{"instance", instance_}});
+    if (!operations_ended) co_return operations_ended;
+    co_return lanes_ended;
+}
+
+} // namespace
+
+Task<std::unique_ptr<Processor>> Processor::create(net::Loop& loop, Env& env, store::Store& store,
+                                                   gateway::Connector& connector,
+                                                   const core::Identity& identity,
+                                                   AccountLookup accounts, Options options) {
+    auto processor = std::make_unique<BatchingProcessor>(
+        loop, env, store, connector, identity, std::move(accounts), options);
+    CO_TRY_VOID(co_await processor->open());
+    co_return processor;
+}
+
+} // namespace holdfast::processor

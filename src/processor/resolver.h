@@ -1,0 +1,52 @@
+#pragma once
+
+// Resolver: sees to it that no operation stays open: those of crashed instances, and those whose
+// outcome their owner could not learn before valid_until.
+//
+// Every instance runs one. Each round (interval, jittered) it asks the store for operations
+// past their valid_until, oldest first, and takes them over (Processor::take_over): a
+// compare-and-set on the owner decides who may go on, so any number of resolvers can look at the
+// same list. The acquirer is asked; "not found" is never believed while a request may still arrive
+// (operations.h). An operation that can't be settled because the acquirer is away is open again
+// when the claim runs out (operation_ttl), so all are settled within operation_ttl plus an interval
+// after it answers again, well below the 60 s that are promised, after a restart as well.
+//
+// Limits: at_once_max. Errors are logged and tried again in the next round.
+
+#include "net/gate.h"
+#include "processor/processor.h"
+#include "store/store.h"
+
+namespace holdfast::processor {
+
+struct ResolverOptions {
+    Duration interval = std::chrono::seconds{1};
+    int at_once_max = 32;
+    Registry* metrics = nullptr; ///< null: not exported
+};
+
+class Resolver {
+  public:
+    Resolver(net::Loop& loop, Env& env, store::Store& store, Processor& processor,
+             ResolverOptions options = {});
+
+    void start();
+    /// Ends the rounds and what they have begun; claims run out by themselves.
+    Task<void> stop(Deadline deadline);
+
+  private:
+    Task<void> run();
+    Task<void> round();
+    Task<void> resolve(core::Operation operation);
+    Duration pause();
+
+    Env& env_;
+    store::Store& store_;
+    Processor& processor_;
+    ResolverOptions options_;
+    Gauge* stale_gauge_ = nullptr;
+    int resolving_ = 0;
+    net::Gate gate_;
+};
+
+} // namespace holdfast::processor
