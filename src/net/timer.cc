@@ -1,5 +1,6 @@
 #include "net/timer.h"
 
+#include "net/offload_await.h"
 #include "net/waiter.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -88,6 +89,11 @@ asio::awaitable<bool> run_until(asio::awaitable<void> body, Deadline deadline) {
     co_await asio::co_spawn(executor, without_throwing(std::move(body)),
                             asio::bind_cancellation_slot(stop.slot(), asio::use_awaitable));
     co_return late;
+}
+
+std::unexpected<Error> offload_unfinished_error() {
+    return fail(ErrorClass::Unknown, "offload_unfinished",
+                "The time has passed; the work goes on without anybody waiting for it.");
 }
 
 } // namespace detail
