@@ -6,9 +6,11 @@
 // its own test account in DATA/secrets/api_keys.json (mode 0600), so that it can print them again.
 
 #include "app/data_directory.h"
+#include "app/database.h"
 #include "base/env.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "net/block_on.h"
 #include "store/store.h"
 
 #include <functional>
@@ -22,6 +24,19 @@ struct TestAccount {
     SecretString secret_key, publishable_key;
 };
 
+/// Runs one piece of work on the store behind `url`, on a loop of its own, and returns its answer.
+template <class Work>
+auto with_store(const std::string& url, std::string name, Work work)
+    -> decltype(net::block_on(std::declval<net::Loop&>(), work(std::declval<store::Store&>()))) {
+    Offload offload({.threads = 1});
+    net::Loop loop{1};
+    TRY(auto database, Database::create(loop, offload, url, std::move(name)));
+    auto result = net::block_on(loop, work(database->store()));
+    auto closed = net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));
+    if (!closed) BUG("a command left a connection open");
+    return result;
+}
+
 /// Applies the schema's migrations. `url` connects as a role that may create roles.
 Result<void> migrate(const std::string& url, const std::function<void(std::string_view)>& progress);
 
@@ -32,6 +47,10 @@ Result<TestAccount> ensure_test_account(Env& env, const DataDirectory& data,
 /// A live and a test account under one public id. Returns it.
 net::Task<Id<core::Account>> create_account(Env& env, store::Store& store, std::string name,
                                             net::Deadline deadline);
+
+/// The account of a mode behind a public id. Error NotFound "account_missing".
+net::Task<core::Account> account_in_mode(store::Store& store, Id<core::Account> public_id,
+                                         bool livemode, net::Deadline deadline);
 
 struct NewKey {
     SecretString key;

@@ -29,7 +29,7 @@ struct ServeOptions {
     std::string acquirer_url;
     std::string acquirer_secret_file;
     std::string id_secret_file;
-    std::vector<std::string> peers; ///< name=url of the admin ports of other processes
+    std::vector<std::string> peers; ///< name=port of the admin ports of other processes
 };
 
 Result<void> serve(const ServeOptions& options);

@@ -36,13 +36,6 @@ void say(std::string_view text) {
     std::fflush(stderr);
 }
 
-std::string default_data() {
-    if (::geteuid() == 0) return "/var/lib/holdfast";
-    const std::string xdg = environment_variable("XDG_DATA_HOME");
-    if (!xdg.empty()) return xdg + "/holdfast";
-    return environment_variable("HOME") + "/.local/share/holdfast";
-}
-
 std::string own_program() {
     std::string path(4096, '\0');
     const auto size = ::readlink("/proc/self/exe", path.data(), path.size());
@@ -186,7 +179,7 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     } else {
         for (const Endpoint& peer : serving_)
             arguments.insert(arguments.end(),
-                             {"--peer", fmt::format("{}={}", peer.name, local_url(peer.admin_port))});
+                             {"--peer", fmt::format("{}={}", peer.name, peer.admin_port)});
     }
     serving_.push_back({name, admin_port});
     return supervisor_.start(program_service(name, std::move(arguments), drain_patience));
@@ -199,8 +192,8 @@ Result<void> Platform::wait_until_ready() {
     for (const Endpoint& endpoint : serving_) {
         bool ready = false;
         supervisor_.watch([&] {
-            net::HttpClientRequest request{.method = "GET",
-                                           .url = local_url(endpoint.admin_port) + "/readyz"};
+            net::HttpClientRequest request{
+                .host = options_.address, .port = endpoint.admin_port, .target = "/readyz"};
             auto response = net::block_on(
                 loop, client.request(std::move(request), net::Deadline::after(std::chrono::seconds{1})));
             ready = response && response->status == 200;
@@ -223,6 +216,13 @@ Result<void> Platform::announce() {
         cluster_ ? cluster_->url_with_password(Node::Standby, "postgres") : std::string{};
     TRY(std::string admin_path, data_.secret_file("acquirer_admin_token"));
     TRY(SecretString admin_token, read_secret_file(admin_path));
+    JsonWriter here;
+    here.begin_object();
+    here.field("database_url", app_url());
+    here.field("acquirer_url", local_url(acquirer_port_));
+    here.field("acquirer_secret_file", data_.file("secrets/acquirer_secret"));
+    here.end_object();
+    TRY_VOID(data_.write_private("platform.json", std::move(here).take() + "\n", false));
     if (!options_.ready_file.empty()) {
         JsonWriter w;
         w.begin_object();
@@ -270,12 +270,20 @@ Result<void> Platform::start() {
 
 } // namespace
 
+std::string data_directory_or_default(const std::string& data) {
+    if (!data.empty()) return data;
+    if (::geteuid() == 0) return "/var/lib/holdfast";
+    const std::string xdg = environment_variable("XDG_DATA_HOME");
+    if (!xdg.empty()) return xdg + "/holdfast";
+    return environment_variable("HOME") + "/.local/share/holdfast";
+}
+
 Result<void> up(const UpOptions& options) {
     if (options.instances < 1 || options.instances > instances_max)
         return fail(ErrorClass::Invalid, "instances_invalid",
                     fmt::format("--instances must be 1 to {}", instances_max));
     static RealEnv env;
-    const std::string path = options.data.empty() ? default_data() : options.data;
+    const std::string path = data_directory_or_default(options.data);
     if (options.fresh) {
         TRY(DataDirectory old, DataDirectory::open(env, path));
         TRY(Supervisor owner, Supervisor::create(env, old.path())); // ends what runs on it

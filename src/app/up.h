@@ -31,6 +31,9 @@ struct UpOptions {
     std::string database_url; ///< empty: the embedded pair
 };
 
+/// --data, or where it is when nobody says.
+std::string data_directory_or_default(const std::string& data);
+
 /// Runs until a signal ends it.
 Result<void> up(const UpOptions& options);
 

@@ -1,0 +1,30 @@
+#include "app/database.h"
+
+#include "base/log.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::app {
+namespace {
+
+constexpr std::string_view app_role = "holdfast_app";
+/// What schema/0001_roles.sql sets for that role, which only applies to who logs in as it.
+constexpr std::string_view become_app_role =
+    "-c role=holdfast_app -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off "
+    "-c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off "
+    "-c max_parallel_workers_per_gather=0 -c default_transaction_isolation=read\\ committed";
+
+} // namespace
+
+Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& offload,
+                                                   const std::string& url, std::string name) {
+    TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
+    options.role = std::move(name);
+    if (options.value("user") != app_role)
+        options.set("options", fmt::format("{} {}", options.value("options"), become_app_role));
+    log::info("database", {{"url", options.redacted()}});
+    return std::unique_ptr<Database>(
+        new Database(loop, db::connector(loop, offload, std::move(options))));
+}
+
+} // namespace holdfast::app

@@ -1,0 +1,158 @@
+// holdfast: one binary, a subcommand for each thing it does. The command line is declared here;
+// what the commands do is in the files they are named after.
+
+#include "app/acquirer.h"
+#include "app/commands.h"
+#include "app/serve.h"
+#include "app/up.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <functional>
+
+#include <sys/prctl.h>
+
+namespace holdfast::app {
+namespace {
+
+/// What the chosen subcommand does once the line is parsed.
+using Action = std::function<Result<void>()>;
+
+void add_target(CLI::App* command, Target& target) {
+    command->add_option("--data", target.data, "Data directory of a running `holdfast up`");
+    command->add_option("--database-url", target.database_url, "PostgreSQL of yours instead");
+}
+
+void declare_up(CLI::App& app, Action& action) {
+    static UpOptions options;
+    CLI::App* up_command = app.add_subcommand("up", "Start the whole platform on this machine");
+    up_command->add_option("--data", options.data,
+                           "Where everything is kept (/var/lib/holdfast for root, "
+                           "~/.local/share/holdfast else)");
+    up_command->add_option("--address", options.address, "Address to listen on")
+        ->capture_default_str();
+    up_command->add_option("--port", options.port, "Port of the API; 0 for any free one")
+        ->capture_default_str();
+    up_command->add_option("--instances", options.instances, "Processes that take payments")
+        ->capture_default_str();
+    up_command->add_flag("--fresh", options.fresh, "Remove all data first");
+    up_command->add_option("--ready-file", options.ready_file,
+                           "Write URLs and keys to this file as JSON once everything serves");
+    up_command->add_option("--database-url", options.database_url,
+                           "Use this PostgreSQL 15 instead of the embedded pair");
+    up_command->callback([&action] { action = [] { return up(options); }; });
+}
+
+void declare_serve(CLI::App& app, Action& action) {
+    static ServeOptions options;
+    CLI::App* command = app.add_subcommand("serve", "Run one process of the platform");
+    command->add_option("--role", options.role, "pay or background")
+        ->check(CLI::IsMember({"pay", "background"}));
+    command->add_option("--name", options.name, "Shown in logs, metrics and pg_stat_activity");
+    command->add_option("--address", options.address);
+    command->add_option("--port", options.port, "Port of the API");
+    command->add_option("--admin-port", options.admin_port, "/livez, /readyz, /metrics");
+    command->add_option("--database-url", options.database_url)->required();
+    command->add_option("--acquirer-url", options.acquirer_url)->required();
+    command->add_option("--acquirer-secret-file", options.acquirer_secret_file)->required();
+    command->add_option("--id-secret-file", options.id_secret_file)->required();
+    command->add_option("--peer", options.peers, "name=port of another process' admin port");
+    command->callback([&action] { action = [] { return serve(options); }; });
+}
+
+void declare_acquirer(CLI::App& app, Action& action) {
+    static AcquirerOptions options;
+    CLI::App* command = app.add_subcommand("acquirer", "Run the simulated card acquirer");
+    command->add_option("--address", options.address)->capture_default_str();
+    command->add_option("--port", options.port, "0 for any free one");
+    command->add_option("--books", options.books, "Directory of its books")->required();
+    command->add_option("--secret-file", options.secret_file, "Signs messages")->required();
+    command->add_option("--admin-token-file", options.admin_token_file)->required();
+    command->callback([&action] { action = [] { return acquirer(options); }; });
+}
+
+void declare_accounts(CLI::App& app, Action& action) {
+    static Target target;
+    static std::string name;
+    static bool json = false;
+    CLI::App* command = app.add_subcommand("account", "Accounts (merchants)");
+    command->require_subcommand(1);
+    CLI::App* create = command->add_subcommand("create", "Make an account, live and test mode");
+    create->add_option("name", name, "Shown to people")->required();
+    CLI::App* list = command->add_subcommand("list", "Show all accounts");
+    for (CLI::App* each : {create, list}) {
+        add_target(each, target);
+        each->add_flag("--json", json);
+    }
+    create->callback([&action] { action = [] { return account_create(target, name, json); }; });
+    list->callback([&action] { action = [] { return account_list(target, json); }; });
+}
+
+void declare_keys(CLI::App& app, Action& action) {
+    static Target target;
+    static KeyOptions options;
+    CLI::App* command = app.add_subcommand("keys", "API keys");
+    command->require_subcommand(1);
+    const auto declare = [&](const char* name, const char* what,
+                             Result<void> (*run)(const Target&, const KeyOptions&)) {
+        CLI::App* each = command->add_subcommand(name, what);
+        add_target(each, target);
+        each->add_flag("--json", options.json);
+        each->callback([&action, run] { action = [run] { return run(target, options); }; });
+        return each;
+    };
+    CLI::App* create = declare("create", "Make a key; it is shown once", keys_create);
+    create->add_option("--account", options.account, "acct_...; not needed when there is one");
+    create->add_flag("--live", options.live, "For live mode");
+    create->add_flag("--publishable", options.publishable, "For browsers");
+    declare("list", "Show keys by their hints", keys_list)
+        ->add_option("--account", options.account);
+    CLI::App* roll = declare("roll", "Replace a key by a new one", keys_roll);
+    roll->add_option("key", options.key_hint, "The key or its hint")->required();
+    roll->add_option("--expires-in", options.expires_in_s, "Seconds the old key still works")
+        ->check(CLI::NonNegativeNumber);
+    declare("revoke", "End a key", keys_revoke)
+        ->add_option("key", options.key_hint, "The key or its hint")
+        ->required();
+}
+
+void declare_check(CLI::App& app, Action& action) {
+    static Target target;
+    CLI::App* command = app.add_subcommand("check", "Prove that things are as they should be");
+    command->require_subcommand(1);
+    CLI::App* ledger =
+        command->add_subcommand("ledger", "Recompute every balance, check seals, compare with the "
+                                          "acquirer's books; prints JSON");
+    add_target(ledger, target);
+    ledger->add_option("--acquirer-url", target.acquirer_url);
+    ledger->add_option("--acquirer-secret-file", target.acquirer_secret_file);
+    ledger->callback([&action] { action = [] { return check_ledger(target); }; });
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{"Holdfast: payments that hold while the database has a bad day"};
+    app.require_subcommand(1);
+    app.set_version_flag("--version", HOLDFAST_VERSION);
+    Action action;
+    declare_up(app, action);
+    declare_serve(app, action);
+    declare_acquirer(app, action);
+    declare_accounts(app, action);
+    declare_keys(app, action);
+    declare_check(app, action);
+    CLI11_PARSE(app, argc, argv);
+    ::prctl(PR_SET_DUMPABLE, 0); // card data passes through memory: no core dumps, no ptrace
+    static RealEnv env;
+    env.install();
+    auto result = action();
+    if (result) return 0;
+    fmt::print(stderr, "holdfast: {}\n", result.error().message);
+    return 1;
+}
+
+} // namespace
+} // namespace holdfast::app
+
+int main(int argc, char** argv) { return holdfast::app::run(argc, argv); }

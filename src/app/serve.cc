@@ -1,0 +1,215 @@
+#include "app/serve.h"
+
+#include "api/directory.h"
+#include "api/payment_api.h"
+#include "app/database.h"
+#include "app/metrics_page.h"
+#include "app/readiness.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "gateway/signed_http_connector.h"
+#include "net/block_on.h"
+#include "net/http_server.h"
+#include "net/loop_watch.h"
+#include "processor/folder.h"
+#include "processor/processor.h"
+#include "processor/resolver.h"
+
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+
+namespace holdfast::app {
+namespace {
+
+using net::Deadline;
+using net::HttpRequest;
+using net::HttpResponse;
+using net::Task;
+
+constexpr Duration start_patience = std::chrono::seconds{60};
+constexpr Duration drain_patience = std::chrono::seconds{25};
+constexpr Duration account_refresh = std::chrono::seconds{5};
+constexpr Duration readiness_patience = std::chrono::seconds{2};
+/// Below the 80 s after which Stripe's SDKs give up, with room for their retry.
+constexpr Duration request_timeout = std::chrono::seconds{30};
+
+/// Everything one process holds, in the order in which it is built; destroyed in the reverse.
+class Process {
+  public:
+    Process(ServeOptions options, Env& env)
+        : options_(std::move(options)), env_(env), offload_({.name = "offload"}), loop_(1),
+          background_(loop_, "background") {}
+
+    Task<void> start();
+    Task<void> stop();
+    net::Loop& loop() { return loop_; }
+
+  private:
+    Task<void> open_store();
+    Task<void> start_processor();
+    Task<void> start_http();
+    Task<void> refresh_accounts();
+    Task<HttpResponse> answer_api(HttpRequest request);
+    Task<HttpResponse> answer_admin(HttpRequest request);
+    store::Store& store() { return database_->store(); }
+    bool takes_payments() const { return options_.role == "pay"; }
+
+    ServeOptions options_;
+    Env& env_;
+    Offload offload_;
+    net::Loop loop_;
+    std::optional<core::Identity> identity_;
+    Registry registry_;
+    std::unique_ptr<Database> database_;
+    std::unique_ptr<gateway::Connector> connector_;
+    std::optional<api::Directory> directory_;
+    std::unique_ptr<processor::Processor> processor_;
+    std::unique_ptr<processor::Resolver> resolver_;
+    std::unique_ptr<processor::Folder> folder_;
+    std::optional<Readiness> readiness_;
+    std::optional<api::PaymentApi> api_;
+    std::optional<MetricsPage> metrics_page_;
+    std::unique_ptr<net::HttpServer> api_server_, admin_server_;
+    net::Gate background_;
+};
+
+Task<HttpResponse> health_or_nothing(const Readiness& readiness, std::string_view path) {
+    if (path == "/livez") co_return Readiness::livez();
+    co_return readiness.readyz();
+}
+
+Task<HttpResponse> Process::answer_api(HttpRequest request) {
+    if (request.path == "/livez" || request.path == "/readyz")
+        co_return co_await health_or_nothing(*readiness_, request.path);
+    co_return co_await api_->handle(std::move(request));
+}
+
+Task<HttpResponse> Process::answer_admin(HttpRequest request) {
+    if (request.path == "/livez" || request.path == "/readyz")
+        co_return co_await health_or_nothing(*readiness_, request.path);
+    if (request.path == "/metrics") co_return co_await metrics_page_->render(request.deadline);
+    if (request.path == "/metrics/own") co_return metrics_page_->own();
+    HttpResponse missing;
+    missing.status = 404;
+    missing.body = "This port has /livez, /readyz and /metrics.\n";
+    co_return missing;
+}
+
+Task<void> Process::open_store() {
+    CO_TRY(database_, Database::create(loop_, offload_, options_.database_url, options_.name));
+    directory_.emplace(store());
+    const Deadline deadline = Deadline::after(start_patience);
+    while (true) {
+        auto loaded = co_await directory_->load(Deadline::after(std::chrono::seconds{5}));
+        if (loaded) co_return Result<void>{};
+        log::warn("waiting_for_database", {{"error", to_string(loaded.error())}});
+        if (deadline.passed()) co_return fail(std::move(loaded).error());
+        CO_TRY_VOID(co_await net::sleep_for(std::chrono::milliseconds{200}));
+    }
+}
+
+Task<void> Process::start_processor() {
+    CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
+    CO_TRY(connector_, gateway::SignedHttpConnector::create(
+                           loop_, env_, {.base_url = options_.acquirer_url,
+                                         .secret = std::move(secret)}));
+    auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
+    CO_TRY(processor_, co_await processor::Processor::create(loop_, env_, store(), *connector_,
+                                                             *identity_, lookup,
+                                                             {.metrics = &registry_}));
+    resolver_ = std::make_unique<processor::Resolver>(loop_, env_, store(), *processor_);
+    resolver_->start();
+    if (!takes_payments()) {
+        folder_ = std::make_unique<processor::Folder>(loop_, env_, store());
+        folder_->start();
+    }
+    co_return Result<void>{};
+}
+
+Task<void> Process::start_http() {
+    readiness_.emplace(loop_, store());
+    readiness_->start();
+    CO_TRY(auto page, MetricsPage::create(loop_, options_.name, registry_, options_.address,
+                                           options_.peers));
+    metrics_page_.emplace(std::move(page));
+    CO_TRY(admin_server_,
+           net::HttpServer::create(loop_,
+                                   {.address = options_.address,
+                                    .port = options_.admin_port,
+                                    .reuse_port = true},
+                                   [this](HttpRequest r) { return answer_admin(std::move(r)); }));
+    admin_server_->start();
+    if (!takes_payments()) co_return Result<void>{};
+    api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_);
+    CO_TRY(api_server_,
+           net::HttpServer::create(loop_,
+                                   {.address = options_.address,
+                                    .port = options_.port,
+                                    .reuse_port = true,
+                                    .request_timeout = request_timeout,
+                                    .render_error = api::PaymentApi::render_problem},
+                                   [this](HttpRequest r) { return answer_api(std::move(r)); }));
+    api_server_->start();
+    log::info("serving", {{"port", api_server_->port()}});
+    co_return Result<void>{};
+}
+
+Task<void> Process::refresh_accounts() {
+    while (true) {
+        auto slept = co_await net::sleep_for(account_refresh);
+        if (!slept) co_return Result<void>{}; // stopping
+        if (auto loaded = co_await directory_->load(Deadline::after(account_refresh)); !loaded)
+            log::warn("accounts_not_refreshed", {{"error", to_string(loaded.error())}});
+    }
+}
+
+Task<void> Process::start() {
+    CO_TRY(auto id_secret, read_secret_file(options_.id_secret_file));
+    identity_.emplace(id_secret);
+    CO_TRY_VOID(co_await open_store());
+    CO_TRY_VOID(co_await start_processor());
+    CO_TRY_VOID(co_await start_http());
+    CO_TRY_VOID(background_.spawn(refresh_accounts()));
+    co_return Result<void>{};
+}
+
+Task<void> Process::stop() {
+    const Deadline deadline = Deadline::after(drain_patience);
+    log::info("draining");
+    if (readiness_) readiness_->begin_drain();
+    if (api_server_) CO_TRY_VOID(co_await api_server_->drain(deadline));
+    background_.cancel();
+    CO_TRY_VOID(co_await background_.close(deadline));
+    if (folder_) CO_TRY_VOID(co_await folder_->stop(deadline));
+    if (resolver_) CO_TRY_VOID(co_await resolver_->stop(deadline));
+    if (processor_) CO_TRY_VOID(co_await processor_->drain(deadline));
+    if (readiness_) CO_TRY_VOID(co_await readiness_->stop(Deadline::after(readiness_patience)));
+    if (admin_server_) CO_TRY_VOID(co_await admin_server_->drain(deadline));
+    if (database_) CO_TRY_VOID(co_await database_->close(deadline));
+    log::info("drained");
+    co_return Result<void>{};
+}
+
+} // namespace
+
+Result<void> serve(const ServeOptions& options) {
+    static RealEnv env;
+    TRY_VOID(log::start({}));
+    Process process(options, env);
+    net::LoopWatch watch({});
+    auto started = net::block_on(process.loop(), process.start());
+    if (started) {
+        boost::asio::signal_set signals(process.loop(), SIGTERM, SIGINT);
+        signals.async_wait([&](const auto&, int) { process.loop().stop(); });
+        process.loop().run();
+        process.loop().restart();
+        started = net::block_on(process.loop(), process.stop());
+    }
+    if (!started) log::error("serve_failed", {{"error", to_string(started.error())}});
+    log::stop();
+    return started;
+}
+
+} // namespace holdfast::app
