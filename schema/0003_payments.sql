@@ -157,8 +157,7 @@ CREATE INDEX refunds_by_created ON refunds (account_id, created, sequence);
 CREATE INDEX refunds_by_charge ON refunds (account_id, charge, created, sequence);
 CREATE INDEX refunds_by_payment_intent ON refunds (account_id, payment_intent, created, sequence);
 
--- One call to the acquirer. Everything but state, owner, valid_until and version is fixed when it
--- starts. started_in is the transaction that wrote it: the resolver reads rows in this order up to
+-- One call to the acquirer. started_in is the transaction that wrote it: the resolver reads rows in this order up to
 -- the oldest transaction still running, so it can't miss one that commits late, whatever the
 -- clocks say.
 CREATE TABLE operations (
@@ -174,7 +173,8 @@ CREATE TABLE operations (
     state          text NOT NULL,
     owner          uuid NOT NULL,
     valid_until    timestamptz NOT NULL,
-    details        bytea NOT NULL,
+    reversing      boolean NOT NULL,
+    details        bytea NOT NULL, -- the whole operation; the five columns above override it
     PRIMARY KEY (account_id, id)
 ) WITH (fillfactor = 50);
 CREATE INDEX operations_by_transaction ON operations (started_in);

@@ -1,7 +1,7 @@
 #pragma once
 
-// AuditReport: what a check of the books found. An empty list of findings means that every figure in
-// `checked` was recomputed from the rows and fits. A finding names the check, the thing that is
+// AuditReport: what a check of the books found. An empty list of findings means that every figure
+// in `checked` was recomputed from the rows and fits. A finding names the check, the thing that is
 // wrong, and both figures.
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace holdfast::store {
 inline constexpr int findings_per_check_max = 100;
 
 struct Finding {
-    std::string check;    ///< snake_case, stable: see audit.h
-    std::string subject;  ///< "txn_...", "acct_... available usd", "lane ... seal 17"
+    std::string check;   ///< snake_case, stable: see audit.h
+    std::string subject; ///< "txn_...", "acct_... available usd", "lane ... seal 17"
     std::string expected;
     std::string actual;
 };

@@ -19,6 +19,12 @@ bool is_lock_root(ObjectKind kind) {
            kind == ObjectKind::Token || kind == ObjectKind::PaymentIntent;
 }
 
+template <class T> void sort_unique(std::vector<T>& values) {
+    std::ranges::sort(values);
+    const auto rest = std::ranges::unique(values);
+    values.erase(rest.begin(), rest.end());
+}
+
 std::int64_t claim_number(ObjectKind kind, const RowKey& key) {
     std::string name(1, static_cast<char>(kind));
     name += chars(key.account.uuid().bytes);
@@ -29,15 +35,14 @@ std::int64_t claim_number(ObjectKind kind, const RowKey& key) {
 } // namespace
 
 LockPlan::LockPlan(const std::vector<core::Needs>& needs) {
-    std::set<RowKey> replays;
     for (const core::Needs& one : needs) {
-        refs_.insert(one.rows.begin(), one.rows.end());
-        if (one.replay) replays.insert(*one.replay);
+        refs_.insert(refs_.end(), one.rows.begin(), one.rows.end());
+        if (one.replay) replays_.push_back(*one.replay);
     }
-    replays_.assign(replays.begin(), replays.end());
-
+    sort_unique(replays_);
     // A RowRef sorts by kind, key and access, so each list below comes out sorted by key, and of
     // one key Read comes before Lock and Claim.
+    sort_unique(refs_);
     for (const RowRef& ref : refs_) {
         Keys& keys = keys_[static_cast<std::size_t>(ref.kind)];
         if (ref.access == Access::Read) {
@@ -58,7 +63,7 @@ std::vector<RowRef> LockPlan::wanted(ObjectKind kind, const RowKey& key) const {
     std::vector<RowRef> found;
     for (Access access : {Access::Lock, Access::Claim}) {
         RowRef ref{kind, key, access};
-        if (refs_.contains(ref)) found.push_back(ref);
+        if (std::ranges::binary_search(refs_, ref)) found.push_back(ref);
     }
     return found;
 }

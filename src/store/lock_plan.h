@@ -10,12 +10,12 @@
 #include "core/unit_of_work.h"
 
 #include <array>
-#include <set>
 #include <vector>
 
 namespace holdfast::store {
 
-inline constexpr std::size_t object_kinds = static_cast<std::size_t>(core::ObjectKind::Operation) + 1;
+inline constexpr std::size_t object_kinds =
+    static_cast<std::size_t>(core::ObjectKind::Operation) + 1;
 
 class LockPlan {
   public:
@@ -44,7 +44,7 @@ class LockPlan {
     };
     const Keys& of(core::ObjectKind kind) const { return keys_[static_cast<std::size_t>(kind)]; }
 
-    std::set<core::RowRef> refs_;
+    std::vector<core::RowRef> refs_; ///< sorted
     std::array<Keys, object_kinds> keys_;
     std::vector<Claim> claims_;
     std::vector<core::RowKey> replays_;

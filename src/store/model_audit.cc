@@ -34,8 +34,8 @@ class Audit {
     void expect(const char* check, std::string subject, Value expected, Value actual) {
         ++report_.checked[check];
         if (expected == actual) return;
-        report_.findings.push_back({check, std::move(subject), fmt::to_string(expected),
-                                    fmt::to_string(actual)});
+        report_.findings.push_back(
+            {check, std::move(subject), fmt::to_string(expected), fmt::to_string(actual)});
     }
     template <class T> const auto& rows() const { return world_.table<T>().rows; }
 
@@ -62,7 +62,8 @@ class Audit {
         for (const auto& [lane, chain] : world_.chains) {
             Seal previous = first_predecessor(lane);
             for (const Seal& seal : chain) {
-                const std::string name = fmt::format("lane {} seal {}", lane.base62(), seal.sequence);
+                const std::string name =
+                    fmt::format("lane {} seal {}", lane.base62(), seal.sequence);
                 expect("seal_gap", name, previous.sequence + 1, seal.sequence);
                 expect("seal_chain", name, true,
                        seal.previous == previous.hash && seal.hash == seal_hash(seal));
@@ -113,7 +114,8 @@ class Audit {
             if (charge.status == core::ChargeStatus::Succeeded) {
                 expect_event("charge.succeeded", name, key);
             }
-            if (charge.status == core::ChargeStatus::Failed) expect_event("charge.failed", name, key);
+            if (charge.status == core::ChargeStatus::Failed)
+                expect_event("charge.failed", name, key);
         }
     }
 
@@ -135,12 +137,13 @@ class Audit {
     void check_refunds() {
         for (const auto& [key, row] : rows<core::Refund>()) {
             const core::Refund& refund = row.value;
-            const std::int64_t moved = posted(PostingKind::Refund, key) +
-                                       posted(PostingKind::RefundFailed, key);
+            const std::int64_t moved =
+                posted(PostingKind::Refund, key) + posted(PostingKind::RefundFailed, key);
             const bool succeeded = refund.status == core::RefundStatus::Succeeded;
             const bool pending = refund.status == core::RefundStatus::Pending;
             if (!pending) {
-                expect("refund_posted", refund.id.str(), succeeded ? -refund.amount.minor : 0, moved);
+                expect("refund_posted", refund.id.str(), succeeded ? -refund.amount.minor : 0,
+                       moved);
             }
         }
     }

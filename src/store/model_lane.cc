@@ -140,7 +140,7 @@ class ModelLane final : public Lane {
                 break;
             }
             if (deadline.passed()) {
-                co_return fail({.kind = ErrorClass::Deadline,
+                co_return fail({.kind = ErrorClass::Conflict,
                                 .code = "lock_timeout",
                                 .message = "Another request holds this object for too long.",
                                 .retryable = true,
@@ -158,14 +158,12 @@ class ModelLane final : public Lane {
         }
         CO_TRY_VOID(co_await lock_rows<core::Customer>(ObjectKind::Customer, mode, deadline, plan,
                                                        batch, batch.work.customers));
-        CO_TRY_VOID(co_await lock_rows<core::PaymentMethod>(ObjectKind::PaymentMethod, mode,
-                                                            deadline, plan, batch,
-                                                            batch.work.payment_methods));
+        CO_TRY_VOID(co_await lock_rows<core::PaymentMethod>(
+            ObjectKind::PaymentMethod, mode, deadline, plan, batch, batch.work.payment_methods));
         CO_TRY_VOID(co_await lock_rows<core::Token>(ObjectKind::Token, mode, deadline, plan, batch,
                                                     batch.work.tokens));
-        CO_TRY_VOID(co_await lock_rows<core::PaymentIntent>(ObjectKind::PaymentIntent, mode,
-                                                            deadline, plan, batch,
-                                                            batch.work.payment_intents));
+        CO_TRY_VOID(co_await lock_rows<core::PaymentIntent>(
+            ObjectKind::PaymentIntent, mode, deadline, plan, batch, batch.work.payment_intents));
         read_rows(plan, batch.work);
         co_return Result<void>{};
     }
@@ -175,8 +173,8 @@ class ModelLane final : public Lane {
                          Batch& batch, core::Rows<T>& rows) {
         for (const RowKey& key : plan.lock(kind)) {
             if (!world_->table<T>().find(key)) continue; // nothing to lock
-            CO_TRY_VOID(co_await take_or_wait(world_->row_locks, kind, key, mode, deadline, plan,
-                                              batch));
+            CO_TRY_VOID(
+                co_await take_or_wait(world_->row_locks, kind, key, mode, deadline, plan, batch));
             // Read now and not before: the row is current once its lock is held.
             if (world_->row_locks.at({kind, key}) == this) rows.load(*world_->table<T>().find(key));
         }

@@ -51,7 +51,8 @@ std::vector<core::LedgerTransaction> ModelStore::ledger() const {
 
 std::vector<Seal> ModelStore::seals() const {
     std::vector<Seal> found;
-    for (const auto& [_, chain] : world_->chains) found.insert(found.end(), chain.begin(), chain.end());
+    for (const auto& [_, chain] : world_->chains)
+        found.insert(found.end(), chain.begin(), chain.end());
     return found;
 }
 
@@ -78,7 +79,7 @@ Task<Page<T>> list_rows(std::shared_ptr<ModelWorld> world, Id<core::Account> acc
     std::optional<Position> cursor;
     if (query.cursor) {
         auto it = rows.find(RowKey{account, *query.cursor});
-        if (it == rows.end()) co_return Page<T>{};
+        if (it == rows.end()) co_return cursor_missing<T>(query);
         cursor = Position{it->second.value.created, it->second.sequence};
     }
     const PageBounds bounds = page_bounds(query, cursor);
@@ -95,8 +96,10 @@ Task<Page<T>> list_rows(std::shared_ptr<ModelWorld> world, Id<core::Account> acc
     auto collect = [&](auto&& ordered) {
         for (const auto& [_, row] : ordered | std::views::take(enough)) scanned.push_back(*row);
     };
-    if (bounds.newest_first) collect(found | std::views::reverse);
-    else collect(found);
+    if (bounds.newest_first)
+        collect(found | std::views::reverse);
+    else
+        collect(found);
     co_return make_page(std::move(scanned), query.limit, bounds);
 }
 
@@ -123,63 +126,83 @@ bool transaction_wanted(const core::BalanceTransaction& row, const ListQuery& qu
 
 } // namespace
 
-Task<std::optional<core::Customer>> ModelStore::find(Id<core::Account> account, Id<core::Customer> id, Deadline deadline) {
+Task<std::optional<core::Customer>> ModelStore::find(Id<core::Account> account,
+                                                     Id<core::Customer> id, Deadline deadline) {
     return find_row<core::Customer>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::PaymentMethod>> ModelStore::find(Id<core::Account> account, Id<core::PaymentMethod> id, Deadline deadline) {
+Task<std::optional<core::PaymentMethod>> ModelStore::find(Id<core::Account> account,
+                                                          Id<core::PaymentMethod> id,
+                                                          Deadline deadline) {
     return find_row<core::PaymentMethod>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::Token>> ModelStore::find(Id<core::Account> account, Id<core::Token> id, Deadline deadline) {
+Task<std::optional<core::Token>> ModelStore::find(Id<core::Account> account, Id<core::Token> id,
+                                                  Deadline deadline) {
     return find_row<core::Token>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::PaymentIntent>> ModelStore::find(Id<core::Account> account, Id<core::PaymentIntent> id, Deadline deadline) {
+Task<std::optional<core::PaymentIntent>> ModelStore::find(Id<core::Account> account,
+                                                          Id<core::PaymentIntent> id,
+                                                          Deadline deadline) {
     return find_row<core::PaymentIntent>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::Charge>> ModelStore::find(Id<core::Account> account, Id<core::Charge> id, Deadline deadline) {
+Task<std::optional<core::Charge>> ModelStore::find(Id<core::Account> account, Id<core::Charge> id,
+                                                   Deadline deadline) {
     return find_row<core::Charge>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::Refund>> ModelStore::find(Id<core::Account> account, Id<core::Refund> id, Deadline deadline) {
+Task<std::optional<core::Refund>> ModelStore::find(Id<core::Account> account, Id<core::Refund> id,
+                                                   Deadline deadline) {
     return find_row<core::Refund>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::BalanceTransaction>> ModelStore::find(Id<core::Account> account, Id<core::BalanceTransaction> id, Deadline deadline) {
+Task<std::optional<core::BalanceTransaction>> ModelStore::find(Id<core::Account> account,
+                                                               Id<core::BalanceTransaction> id,
+                                                               Deadline deadline) {
     return find_row<core::BalanceTransaction>(world_, {account, id.uuid()}, deadline);
 }
-Task<std::optional<core::Event>> ModelStore::find(Id<core::Account> account, Id<core::Event> id, Deadline deadline) {
+Task<std::optional<core::Event>> ModelStore::find(Id<core::Account> account, Id<core::Event> id,
+                                                  Deadline deadline) {
     return find_row<core::Event>(world_, {account, id.uuid()}, deadline);
 }
 
-Task<Page<core::Customer>> ModelStore::list_customers(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::Customer>> ModelStore::list_customers(Id<core::Account> account, ListQuery query,
+                                                      Deadline deadline) {
     return list_rows<core::Customer>(world_, account, std::move(query), deadline,
                                      [](const core::Customer& row, const ListQuery& q) {
                                          return !row.deleted && (!q.email || row.email == q.email);
                                      });
 }
-Task<Page<core::PaymentMethod>> ModelStore::list_payment_methods(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::PaymentMethod>> ModelStore::list_payment_methods(Id<core::Account> account,
+                                                                 ListQuery query,
+                                                                 Deadline deadline) {
     return list_rows<core::PaymentMethod>(world_, account, std::move(query), deadline,
                                           of_customer<core::PaymentMethod>);
 }
-Task<Page<core::PaymentIntent>> ModelStore::list_payment_intents(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::PaymentIntent>> ModelStore::list_payment_intents(Id<core::Account> account,
+                                                                 ListQuery query,
+                                                                 Deadline deadline) {
     return list_rows<core::PaymentIntent>(world_, account, std::move(query), deadline,
                                           of_customer<core::PaymentIntent>);
 }
-Task<Page<core::Charge>> ModelStore::list_charges(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::Charge>> ModelStore::list_charges(Id<core::Account> account, ListQuery query,
+                                                  Deadline deadline) {
     return list_rows<core::Charge>(world_, account, std::move(query), deadline,
                                    [](const core::Charge& row, const ListQuery& q) {
                                        return of_customer(row, q) && of_payment(row, q);
                                    });
 }
-Task<Page<core::Refund>> ModelStore::list_refunds(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::Refund>> ModelStore::list_refunds(Id<core::Account> account, ListQuery query,
+                                                  Deadline deadline) {
     return list_rows<core::Refund>(world_, account, std::move(query), deadline,
                                    [](const core::Refund& row, const ListQuery& q) {
                                        return of_payment(row, q) &&
                                               (q.charge.is_nil() || row.charge == q.charge);
                                    });
 }
-Task<Page<core::BalanceTransaction>> ModelStore::list_balance_transactions(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::BalanceTransaction>> ModelStore::list_balance_transactions(
+    Id<core::Account> account, ListQuery query, Deadline deadline) {
     return list_rows<core::BalanceTransaction>(world_, account, std::move(query), deadline,
                                                transaction_wanted);
 }
-Task<Page<core::Event>> ModelStore::list_events(Id<core::Account> account, ListQuery query, Deadline deadline) {
+Task<Page<core::Event>> ModelStore::list_events(Id<core::Account> account, ListQuery query,
+                                                Deadline deadline) {
     return list_rows<core::Event>(world_, account, std::move(query), deadline, of_types);
 }
 
@@ -196,7 +219,8 @@ Task<Balance> ModelStore::balance(Id<core::Account> account, Deadline deadline) 
     co_return balance;
 }
 
-Task<std::vector<core::Operation>> ModelStore::stale_operations(WallTime before, int limit, Deadline deadline) {
+Task<std::vector<core::Operation>> ModelStore::stale_operations(WallTime before, int limit,
+                                                                Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     std::vector<core::Operation> found;
     for (const auto& [_, row] : world_->table<core::Operation>().rows) {
@@ -207,7 +231,8 @@ Task<std::vector<core::Operation>> ModelStore::stale_operations(WallTime before,
     std::ranges::sort(found, {}, [](const core::Operation& operation) {
         return std::pair(operation.valid_until, operation.id);
     });
-    if (found.size() > static_cast<std::size_t>(limit)) found.resize(static_cast<std::size_t>(limit));
+    if (found.size() > static_cast<std::size_t>(limit))
+        found.resize(static_cast<std::size_t>(limit));
     co_return found;
 }
 
@@ -233,12 +258,14 @@ Task<std::int64_t> ModelStore::expire_replays(WallTime before, int limit, Deadli
 Task<void> ModelStore::create_account(core::Account account, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     if (!world_->accounts.emplace(account.id, account).second) {
-        co_return fail({.kind = ErrorClass::Conflict, .code = "accounts_pkey", .sqlstate = "23505"});
+        co_return fail(
+            {.kind = ErrorClass::Conflict, .code = "accounts_pkey", .sqlstate = "23505"});
     }
     co_return Result<void>{};
 }
 
-Task<std::optional<core::Account>> ModelStore::find_account(Id<core::Account> id, Deadline deadline) {
+Task<std::optional<core::Account>> ModelStore::find_account(Id<core::Account> id,
+                                                            Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     auto it = world_->accounts.find(id);
     co_return it == world_->accounts.end() ? std::optional<core::Account>() : it->second;
@@ -255,7 +282,8 @@ Task<std::vector<core::Account>> ModelStore::list_accounts(Deadline deadline) {
 Task<void> ModelStore::insert_key(ApiKey key, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     if (!world_->keys.emplace(key.hash, key).second) {
-        co_return fail({.kind = ErrorClass::Conflict, .code = "api_keys_pkey", .sqlstate = "23505"});
+        co_return fail(
+            {.kind = ErrorClass::Conflict, .code = "api_keys_pkey", .sqlstate = "23505"});
     }
     co_return Result<void>{};
 }
@@ -272,7 +300,8 @@ Task<std::vector<ApiKey>> ModelStore::list_keys(Id<core::Account> account, Deadl
     for (const auto& [_, key] : world_->keys) {
         if (key.account == account) found.push_back(key);
     }
-    std::ranges::sort(found, {}, [](const ApiKey& key) { return std::pair(key.created, key.hash); });
+    std::ranges::sort(found, {},
+                      [](const ApiKey& key) { return std::pair(key.created, key.hash); });
     co_return found;
 }
 

@@ -21,7 +21,8 @@ Task<void> ModelWorld::travel(Deadline deadline) {
     Duration latency = faults.latency_min;
     if (spread > 0) latency += Duration{static_cast<Duration::rep>(random() % (spread + 1))};
     const bool in_time = latency <= deadline.left();
-    if (latency > Duration{0}) CO_TRY_VOID(co_await net::sleep_for(std::min(latency, deadline.left())));
+    if (latency > Duration{0})
+        CO_TRY_VOID(co_await net::sleep_for(std::min(latency, deadline.left())));
     if (!in_time || deadline.passed()) {
         co_return fail({.kind = ErrorClass::Deadline,
                         .code = "deadline_passed",
@@ -143,7 +144,8 @@ class Application {
         }
         for (const RowKey& key : rows.updated()) {
             CHECK_MSG(world_.table<T>().find(key), "a row was changed that does not exist");
-            CHECK_MSG(covered(lock_of(kind, *rows.find(key))), "a row was changed without its lock");
+            CHECK_MSG(covered(lock_of(kind, *rows.find(key))),
+                      "a row was changed without its lock");
         }
         return {};
     }

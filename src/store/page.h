@@ -16,7 +16,7 @@ namespace holdfast::store {
 using Position = std::pair<WallTime, std::int64_t>;
 
 struct PageBounds {
-    Position after{WallTime{std::chrono::seconds{0}}, 0}; ///< exclusive
+    Position after{WallTime{std::chrono::seconds{0}}, 0};                ///< exclusive
     Position before{WallTime{std::chrono::seconds{253'370'764'800}}, 0}; ///< exclusive; year 9999
     bool newest_first = true; ///< how to scan: from `before` down, or from `after` up
 
@@ -28,7 +28,8 @@ inline PageBounds page_bounds(const ListQuery& query, std::optional<Position> cu
     // Keeps every bound a time that PostgreSQL can hold.
     const auto at_second = [](std::int64_t second) {
         constexpr std::int64_t last = 253'370'764'800;
-        return Position{WallTime{std::chrono::seconds{std::clamp<std::int64_t>(second, 0, last)}}, 0};
+        return Position{WallTime{std::chrono::seconds{std::clamp<std::int64_t>(second, 0, last)}},
+                        0};
     };
     const auto next = [](std::int64_t second) {
         return second == std::numeric_limits<std::int64_t>::max() ? second : second + 1;
@@ -44,6 +45,15 @@ inline PageBounds page_bounds(const ListQuery& query, std::optional<Position> cu
     if (cursor && bounds.newest_first) bounds.before = std::min(bounds.before, *cursor);
     if (cursor && !bounds.newest_first) bounds.after = std::max(bounds.after, *cursor);
     return bounds;
+}
+
+/// The query's cursor names no object of the account.
+template <class T> std::unexpected<Error> cursor_missing(const ListQuery& query) {
+    const bool after = query.direction == PageDirection::StartingAfter;
+    return fail({.kind = ErrorClass::Invalid,
+                 .code = "resource_missing",
+                 .message = "No such object: '" + Id<T>(*query.cursor).str() + "'",
+                 .param = after ? "starting_after" : "ending_before"});
 }
 
 /// Makes a page of rows scanned in the direction of `bounds`, of which one more than `limit` was

@@ -1,9 +1,9 @@
 #pragma once
 
 // Seals: what a batch leaves behind besides its rows. Seal n of a lane holds the counts and the sum
-// of what batch n wrote, a digest over its bytes, and the hash of seal n - 1. It decides what became
-// of a batch whose COMMIT was never answered, and its chain and sums show later whether anything was
-// cut off or changed (docs/adr/0004-batches-deltas-seals.md).
+// of what batch n wrote, a digest over its bytes, and the hash of seal n - 1. It decides what
+// became of a batch whose COMMIT was never answered, and its chain and sums show later whether
+// anything was cut off or changed (docs/adr/0004-batches-deltas-seals.md).
 //
 // The hash is SHA-256 over the fields in the order of struct Seal: the lane's 16 bytes, integers as
 // eight bytes big-endian (created in microseconds since 1970), digests as 32 bytes. The first seal

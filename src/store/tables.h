@@ -1,0 +1,182 @@
+#pragma once
+
+// The columns of the tables that batches write, in the order in which schema/ has them. Everything
+// that a table's statements have alike follows from here (sql_table.h); which field of core goes
+// where is in rows.cc (reading) and write_*.cc (writing).
+
+#include "store/sql_table.h"
+
+namespace holdfast::store {
+
+inline constexpr Table customers{"customers",
+                                 {{"account_id", oid::uuid_array, Part::Key},
+                                  {"id", oid::uuid_array, Part::Key},
+                                  {"created", oid::timestamptz_array, Part::Fixed},
+                                  {"request_fingerprint", oid::int8_array, Part::Fixed},
+                                  {"version", oid::int4_array},
+                                  {"deleted", oid::boolean_array},
+                                  {"balance_minor", oid::int8_array},
+                                  {"default_payment_method", oid::uuid_array},
+                                  {"email", oid::text_array},
+                                  {"name", oid::text_array},
+                                  {"phone", oid::text_array},
+                                  {"description", oid::text_array},
+                                  {"details", oid::bytea_array, Part::Guarded},
+                                  {"metadata", oid::jsonb_array, Part::Guarded}}};
+
+inline constexpr Table payment_methods{"payment_methods",
+                                       {{"account_id", oid::uuid_array, Part::Key},
+                                        {"id", oid::uuid_array, Part::Key},
+                                        {"created", oid::timestamptz_array, Part::Fixed},
+                                        {"request_fingerprint", oid::int8_array, Part::Fixed},
+                                        {"vault_token", oid::text_array, Part::Fixed},
+                                        {"version", oid::int4_array},
+                                        {"detached", oid::boolean_array},
+                                        {"customer", oid::uuid_array},
+                                        {"allow_redisplay", oid::text_array},
+                                        {"card", oid::bytea_array, Part::Guarded},
+                                        {"billing_details", oid::bytea_array, Part::Guarded},
+                                        {"metadata", oid::jsonb_array, Part::Guarded}}};
+
+inline constexpr Table tokens{"tokens",
+                              {{"account_id", oid::uuid_array, Part::Key},
+                               {"id", oid::uuid_array, Part::Key},
+                               {"created", oid::timestamptz_array, Part::Fixed},
+                               {"request_fingerprint", oid::int8_array, Part::Fixed},
+                               {"vault_token", oid::text_array, Part::Fixed},
+                               {"card", oid::bytea_array, Part::Fixed},
+                               {"billing_details", oid::bytea_array, Part::Fixed},
+                               {"version", oid::int4_array},
+                               {"used", oid::boolean_array}}};
+
+inline constexpr Table payment_intents{"payment_intents",
+                                       {{"account_id", oid::uuid_array, Part::Key},
+                                        {"id", oid::uuid_array, Part::Key},
+                                        {"created", oid::timestamptz_array, Part::Fixed},
+                                        {"request_fingerprint", oid::int8_array, Part::Fixed},
+                                        {"version", oid::int4_array},
+                                        {"failed_attempts", oid::int4_array},
+                                        {"operations", oid::int4_array},
+                                        {"amount_minor", oid::int8_array},
+                                        {"amount_capturable_minor", oid::int8_array},
+                                        {"amount_received_minor", oid::int8_array},
+                                        {"currency", oid::text_array},
+                                        {"status", oid::text_array},
+                                        {"capture_method", oid::text_array},
+                                        {"confirmation_method", oid::text_array},
+                                        {"setup_future_usage", oid::text_array},
+                                        {"cancellation_reason", oid::text_array},
+                                        {"canceled_at", oid::timestamptz_array},
+                                        {"customer", oid::uuid_array},
+                                        {"payment_method", oid::uuid_array},
+                                        {"latest_charge", oid::uuid_array},
+                                        {"active_operation", oid::uuid_array},
+                                        {"last_error", oid::bytea_array},
+                                        {"details", oid::bytea_array, Part::Guarded},
+                                        {"metadata", oid::jsonb_array, Part::Guarded}}};
+
+inline constexpr Table charges{"charges",
+                               {{"account_id", oid::uuid_array, Part::Key},
+                                {"id", oid::uuid_array, Part::Key},
+                                {"created", oid::timestamptz_array, Part::Fixed},
+                                {"payment_intent", oid::uuid_array, Part::Fixed},
+                                {"customer", oid::uuid_array, Part::Fixed},
+                                {"payment_method", oid::uuid_array, Part::Fixed},
+                                {"authorization_id", oid::uuid_array, Part::Fixed},
+                                {"amount_minor", oid::int8_array, Part::Fixed},
+                                {"currency", oid::text_array, Part::Fixed},
+                                {"card", oid::bytea_array, Part::Fixed},
+                                {"billing_details", oid::bytea_array, Part::Fixed},
+                                {"version", oid::int4_array},
+                                {"amount_captured_minor", oid::int8_array},
+                                {"amount_refunded_minor", oid::int8_array},
+                                {"captured", oid::boolean_array},
+                                {"status", oid::text_array},
+                                {"balance_transaction", oid::uuid_array},
+                                {"authorization_code", oid::text_array},
+                                {"failure_code", oid::text_array},
+                                {"failure_decline_code", oid::text_array},
+                                {"failure_message", oid::text_array},
+                                {"details", oid::bytea_array, Part::Guarded},
+                                {"metadata", oid::jsonb_array, Part::Guarded}}};
+
+inline constexpr Table refunds{"refunds",
+                               {{"account_id", oid::uuid_array, Part::Key},
+                                {"id", oid::uuid_array, Part::Key},
+                                {"created", oid::timestamptz_array, Part::Fixed},
+                                {"request_fingerprint", oid::int8_array, Part::Fixed},
+                                {"charge", oid::uuid_array, Part::Fixed},
+                                {"payment_intent", oid::uuid_array, Part::Fixed},
+                                {"amount_minor", oid::int8_array, Part::Fixed},
+                                {"currency", oid::text_array, Part::Fixed},
+                                {"reason", oid::text_array, Part::Fixed},
+                                {"version", oid::int4_array},
+                                {"status", oid::text_array},
+                                {"failure_reason", oid::text_array},
+                                {"balance_transaction", oid::uuid_array},
+                                {"failure_balance_transaction", oid::uuid_array},
+                                {"metadata", oid::jsonb_array, Part::Guarded}}};
+
+inline constexpr Table operations{"operations",
+                                  {{"account_id", oid::uuid_array, Part::Key},
+                                   {"id", oid::uuid_array, Part::Key},
+                                   {"started", oid::timestamptz_array, Part::Fixed},
+                                   {"payment_intent", oid::uuid_array, Part::Fixed},
+                                   {"kind", oid::text_array, Part::Fixed},
+                                   {"amount_minor", oid::int8_array, Part::Fixed},
+                                   {"currency", oid::text_array, Part::Fixed},
+                                   {"version", oid::int4_array},
+                                   {"state", oid::text_array},
+                                   {"owner", oid::uuid_array},
+                                   {"valid_until", oid::timestamptz_array},
+                                   {"reversing", oid::boolean_array},
+                                   {"details", oid::bytea_array, Part::Guarded}}};
+
+inline constexpr Table balance_transactions{"balance_transactions",
+                                            {{"account_id", oid::uuid_array, Part::Key},
+                                             {"id", oid::uuid_array, Part::Key},
+                                             {"created", oid::timestamptz_array, Part::Fixed},
+                                             {"available_on", oid::timestamptz_array, Part::Fixed},
+                                             {"amount_minor", oid::int8_array, Part::Fixed},
+                                             {"fee_minor", oid::int8_array, Part::Fixed},
+                                             {"source", oid::uuid_array, Part::Fixed},
+                                             {"source_kind", oid::text_array, Part::Fixed},
+                                             {"kind", oid::text_array, Part::Fixed},
+                                             {"currency", oid::text_array, Part::Fixed},
+                                             {"description", oid::text_array, Part::Fixed}}};
+
+inline constexpr Table entries{"entries",
+                               {{"account_id", oid::uuid_array, Part::Key},
+                                {"transaction_id", oid::uuid_array, Part::Key},
+                                {"line", oid::int2_array, Part::Key},
+                                {"amount_minor", oid::int8_array, Part::Fixed},
+                                {"ledger", oid::text_array, Part::Fixed},
+                                {"currency", oid::text_array, Part::Fixed}}};
+
+inline constexpr Table balance_deltas{"balance_deltas",
+                                      {{"account_id", oid::uuid_array, Part::Key},
+                                       {"ledger", oid::text_array, Part::Fixed},
+                                       {"currency", oid::text_array, Part::Fixed},
+                                       {"amount_minor", oid::int8_array, Part::Fixed}}};
+
+inline constexpr Table events{"events",
+                              {{"account_id", oid::uuid_array, Part::Key},
+                               {"id", oid::uuid_array, Part::Key},
+                               {"created", oid::timestamptz_array, Part::Fixed},
+                               {"object_id", oid::uuid_array, Part::Fixed},
+                               {"request_id", oid::uuid_array, Part::Fixed},
+                               {"type", oid::text_array, Part::Fixed},
+                               {"object_kind", oid::text_array, Part::Fixed},
+                               {"idempotency_key", oid::text_array, Part::Fixed},
+                               {"object", oid::bytea_array, Part::Fixed},
+                               {"sequence", 0, Part::Given}}};
+
+inline constexpr Table replays{"replays",
+                               {{"account_id", oid::uuid_array, Part::Key},
+                                {"replay_key", oid::uuid_array, Part::Key},
+                                {"fingerprint", oid::int8_array, Part::Fixed},
+                                {"request_id", oid::uuid_array, Part::Fixed},
+                                {"created", oid::timestamptz_array, Part::Fixed},
+                                {"answer", oid::bytea_array, Part::Fixed}}};
+
+} // namespace holdfast::store
