@@ -5,6 +5,7 @@
 #include "base/codec_traits.h"
 
 #include <limits>
+#include <utility>
 
 namespace holdfast {
 
@@ -69,66 +70,60 @@ class BinaryReader {
         return count;
     }
 
-    template <class T> void read(T& value) {
-        using namespace detail;
-        if constexpr (std::same_as<T, bool>) {
-            const char byte = next_byte();
-            if (byte != '\0' && byte != '\1') return refuse("A truth value is neither.");
-            value = byte == '\1';
-        } else if constexpr (Integer<T>) read_integer(value);
-        else if constexpr (Enumeration<T>) {
-            const std::uint64_t number = varint();
-            if (number > static_cast<std::uint64_t>(last_enumerator(T{}))) {
-                return refuse("An enumerator is unknown.");
-            }
-            value = static_cast<T>(number);
-        } else if constexpr (std::same_as<T, std::string>) value = text();
-        else if constexpr (std::same_as<T, WallTime>) value = wall_from_micros(unzigzag(varint()));
-        else if constexpr (std::same_as<T, Duration>) value = Duration(unzigzag(varint()));
-        else if constexpr (std::same_as<T, Uuid>) read(value.bytes);
-        else if constexpr (is_id<T>) {
-            Uuid uuid;
-            read(uuid);
-            value = T(uuid);
-        } else if constexpr (is_byte_array<T>) {
-            const std::string_view bytes = take(value.size(), value.size());
-            if (ok()) std::memcpy(value.data(), bytes.data(), value.size());
-        } else if constexpr (is_optional<T>) {
-            bool present = false;
-            read(present);
-            if (present) read(value.emplace());
-            else value.reset();
-        } else if constexpr (is_vector<T>) {
-            value.clear();
-            for (std::size_t left = read_count(); left > 0 && ok(); --left) {
-                read(value.emplace_back());
-            }
-        } else if constexpr (is_map<T>) read_map(value);
-        else if constexpr (is_variant<T>) {
-            read_alternative(value, varint(), std::make_index_sequence<std::variant_size_v<T>>());
-        } else if constexpr (Scalar<T>) read_value(*this, value);
-        else if constexpr (Fielded<T, BinaryReader>) read_struct(value);
-        else static_assert(no_form<T>, "this type has no binary form; see base/codec.h");
+    template <detail::Truth T> void read(T& value) {
+        const char byte = next_byte();
+        if (byte != '\0' && byte != '\1') return refuse("A truth value is neither.");
+        value = byte == '\1';
     }
-
-    template <class T> void read_integer(T& value) {
+    template <detail::Integer T> void read(T& value) {
         const std::uint64_t bits = varint();
-        if constexpr (std::is_unsigned_v<T>) {
-            if (bits > std::numeric_limits<T>::max()) return refuse("A number is out of range.");
-            value = static_cast<T>(bits);
-        } else {
-            const std::int64_t number = detail::unzigzag(bits);
-            if (!std::in_range<T>(number)) return refuse("A number is out of range.");
-            value = static_cast<T>(number);
+        if constexpr (std::is_signed_v<T>)
+            narrow(detail::unzigzag(bits), value);
+        else
+            narrow(bits, value);
+    }
+    template <class From, class To> void narrow(From number, To& value) {
+        if (!std::in_range<To>(number)) return refuse("A number is out of range.");
+        value = static_cast<To>(number);
+    }
+    template <detail::Enumeration T> void read(T& value) {
+        const std::uint64_t number = varint();
+        if (number > static_cast<std::uint64_t>(last_enumerator(T{}))) {
+            return refuse("An enumerator is unknown.");
         }
+        value = static_cast<T>(number);
+    }
+    void read(std::string& value) { value = text(); }
+    void read(WallTime& value) { value = wall_from_micros(detail::unzigzag(varint())); }
+    void read(Duration& value) { value = Duration(detail::unzigzag(varint())); }
+    template <std::size_t n> void read(std::array<std::uint8_t, n>& value) {
+        const std::string_view bytes = take(n, n);
+        if (ok()) std::memcpy(value.data(), bytes.data(), n);
+    }
+    void read(Uuid& value) { read(value.bytes); }
+    template <class T> void read(Id<T>& value) {
+        Uuid uuid;
+        read(uuid);
+        value = Id<T>(uuid);
     }
 
-    template <class Map> void read_map(Map& map) {
+    template <class T> void read(std::optional<T>& value) {
+        value.reset();
+        bool present = false;
+        read(present);
+        if (present) read(value.emplace());
+    }
+    template <class T> void read(std::vector<T>& list) {
+        list.clear();
+        for (std::size_t left = read_count(); left > 0 && ok(); --left) read(list.emplace_back());
+    }
+    template <class K, class V, class C> void read(std::map<K, V, C>& map) {
         map.clear();
         for (std::size_t left = read_count(); left > 0 && ok(); --left) {
-            typename Map::key_type key{};
-            typename Map::mapped_type mapped{};
-            read(key), read(mapped);
+            K key{};
+            V mapped{};
+            read(key);
+            read(mapped);
             // Written in order, so anything else was not written by us.
             if (!map.empty() && !map.key_comp()(map.rbegin()->first, key)) {
                 return refuse("The keys of a map are not in order.");
@@ -136,19 +131,25 @@ class BinaryReader {
             map.emplace_hint(map.end(), std::move(key), std::move(mapped));
         }
     }
+    template <class... T> void read(std::variant<T...>& value) {
+        read_alternative(value, varint(), std::index_sequence_for<T...>());
+    }
+    template <detail::Scalar T> void read(T& value) { read_value(*this, value); }
+
+    template <class T>
+        requires detail::Fielded<T, BinaryReader>
+    void read(T& value) {
+        BinaryReader body(take(varint(), std::numeric_limits<std::uint32_t>::max()));
+        if (!ok()) return;
+        fields(body, value);
+        if (!body.ok()) refuse(body.problem_);
+    }
 
     template <class Variant, std::size_t... index>
     void read_alternative(Variant& value, std::uint64_t wanted, std::index_sequence<index...>) {
         const bool known =
             ((wanted == index ? (read(value.template emplace<index>()), true) : false) || ...);
         if (!known) refuse("An alternative is unknown.");
-    }
-
-    template <class T> void read_struct(T& value) {
-        BinaryReader body(take(varint(), std::numeric_limits<std::uint32_t>::max()));
-        if (!ok()) return;
-        fields(body, value);
-        if (!body.ok()) refuse(body.problem_);
     }
 
     std::string_view rest_;

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the two halves of the codec (base/codec.h) agree on: limits and kinds of types.
+// What the two halves of the codec (base/codec.h) agree on: limits, kinds of types and the form of
+// signed numbers.
 
 #include "base/env.h"
 #include "base/id.h"
@@ -32,21 +33,9 @@ concept Scalar = requires(BinaryWriter& writer, const T& value) { write_value(wr
 template <class T>
 concept Enumeration = std::is_enum_v<T>;
 template <class T>
-concept Integer = std::integral<T> && !std::same_as<T, bool>;
-
-template <class T> inline constexpr bool is_optional = false;
-template <class T> inline constexpr bool is_optional<std::optional<T>> = true;
-template <class T> inline constexpr bool is_vector = false;
-template <class T> inline constexpr bool is_vector<std::vector<T>> = true;
-template <class T> inline constexpr bool is_map = false;
-template <class K, class V, class C> inline constexpr bool is_map<std::map<K, V, C>> = true;
-template <class T> inline constexpr bool is_variant = false;
-template <class... T> inline constexpr bool is_variant<std::variant<T...>> = true;
-template <class T> inline constexpr bool is_id = false;
-template <class T> inline constexpr bool is_id<Id<T>> = true;
-template <class T> inline constexpr bool is_byte_array = false;
-template <std::size_t n> inline constexpr bool is_byte_array<std::array<std::uint8_t, n>> = true;
-template <class> inline constexpr bool no_form = false;
+concept Truth = std::same_as<T, bool>;
+template <class T>
+concept Integer = std::integral<T> && !Truth<T>;
 
 constexpr std::uint64_t zigzag(std::int64_t value) {
     return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);

@@ -26,42 +26,49 @@ class BinaryWriter {
     }
 
   private:
-    template <class T> void write(const T& value) {
-        using namespace detail;
-        if constexpr (std::same_as<T, bool>) out_ += value ? '\1' : '\0';
-        else if constexpr (Integer<T> && std::is_unsigned_v<T>) varint(value);
-        else if constexpr (Integer<T>) varint(zigzag(value));
-        else if constexpr (Enumeration<T>) varint(static_cast<std::uint64_t>(value));
-        else if constexpr (std::same_as<T, std::string>) text(value);
-        else if constexpr (std::same_as<T, WallTime>) varint(zigzag(unix_micros(value)));
-        else if constexpr (std::same_as<T, Duration>) varint(zigzag(value.count()));
-        else if constexpr (std::same_as<T, Uuid>) write(value.bytes);
-        else if constexpr (is_id<T>) write(value.uuid().bytes);
-        else if constexpr (is_byte_array<T>) {
-            out_.append(reinterpret_cast<const char*>(value.data()), value.size());
-        } else if constexpr (is_optional<T>) {
-            write(value.has_value());
-            if (value) write(*value);
-        } else if constexpr (is_vector<T>) {
-            write_count(value.size());
-            for (const auto& element : value) write(element);
-        } else if constexpr (is_map<T>) {
-            write_count(value.size());
-            for (const auto& [key, mapped] : value) write(key), write(mapped);
-        } else if constexpr (is_variant<T>) {
-            varint(value.index());
-            std::visit([this](const auto& alternative) { this->write(alternative); }, value);
-        } else if constexpr (Scalar<T>) write_value(*this, value);
-        else if constexpr (Fielded<T, BinaryWriter>) write_struct(value);
-        else static_assert(no_form<T>, "this type has no binary form; see base/codec.h");
+    template <detail::Truth T> void write(T value) { out_ += value ? '\1' : '\0'; }
+    template <detail::Integer T> void write(T value) {
+        if constexpr (std::is_signed_v<T>)
+            varint(detail::zigzag(value));
+        else
+            varint(value);
     }
-
-    void write_count(std::size_t count) {
-        CHECK(count <= codec_elements_max);
-        varint(count);
+    template <detail::Enumeration T> void write(T value) {
+        varint(static_cast<std::uint64_t>(value));
     }
+    void write(const std::string& value) { text(value); }
+    void write(WallTime value) { write(unix_micros(value)); }
+    void write(Duration value) { write(value.count()); }
+    template <std::size_t n> void write(const std::array<std::uint8_t, n>& bytes) {
+        out_.append(reinterpret_cast<const char*>(bytes.data()), n);
+    }
+    void write(const Uuid& value) { write(value.bytes); }
+    template <class T> void write(const Id<T>& value) { write(value.uuid()); }
 
-    template <class T> void write_struct(const T& value) {
+    template <class T> void write(const std::optional<T>& value) {
+        write(value.has_value());
+        if (value) write(*value);
+    }
+    template <class T> void write(const std::vector<T>& list) {
+        write_count(list.size());
+        for (const T& element : list) write(element);
+    }
+    template <class K, class V, class C> void write(const std::map<K, V, C>& map) {
+        write_count(map.size());
+        for (const auto& [key, mapped] : map) {
+            write(key);
+            write(mapped);
+        }
+    }
+    template <class... T> void write(const std::variant<T...>& value) {
+        varint(value.index());
+        std::visit([this](const auto& alternative) { this->write(alternative); }, value);
+    }
+    template <detail::Scalar T> void write(const T& value) { write_value(*this, value); }
+
+    template <class T>
+        requires detail::Fielded<T, BinaryWriter>
+    void write(const T& value) {
         // The length comes first but is known last. Most structs are short, so one byte is left
         // for it; a longer one moves once.
         const std::size_t start = out_.size();
@@ -73,6 +80,11 @@ class BinaryWriter {
         for (; length >= 0x80; length >>= 7) digits[count++] = static_cast<char>(length | 0x80);
         digits[count++] = static_cast<char>(length);
         out_.replace(start, 1, digits, count);
+    }
+
+    void write_count(std::size_t count) {
+        CHECK(count <= codec_elements_max);
+        varint(count);
     }
 
     std::string& out_;

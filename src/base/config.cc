@@ -79,30 +79,31 @@ std::string range_text(const ConfigKey& key) {
 /// The number of a valid value (0 for texts), or why it is not valid.
 std::expected<std::int64_t, std::string> validate(const ConfigKey& key, std::string_view text) {
     switch (key.type) {
-    case ConfigType::Integer: {
-        const auto number = to_integer(text);
-        if (!number) return std::unexpected("must be an integer");
-        if (*number < key.min || *number > key.max) {
-            return std::unexpected("must be " + range_text(key));
+        case ConfigType::Integer: {
+            const auto number = to_integer(text);
+            if (!number) return std::unexpected("must be an integer");
+            if (*number < key.min || *number > key.max) {
+                return std::unexpected("must be " + range_text(key));
+            }
+            return *number;
         }
-        return *number;
-    }
-    case ConfigType::Boolean:
-        if (text != "true" && text != "false") return std::unexpected("must be true or false");
-        return text == "true";
-    case ConfigType::Choice:
-        if (const auto all = split(key.choices, '|'); std::ranges::find(all, text) == all.end()) {
-            return std::unexpected(fmt::format("must be one of {}", key.choices));
+        case ConfigType::Boolean:
+            if (text != "true" && text != "false") return std::unexpected("must be true or false");
+            return text == "true";
+        case ConfigType::Choice:
+            if (const auto all = split(key.choices, '|');
+                std::ranges::find(all, text) == all.end()) {
+                return std::unexpected(fmt::format("must be one of {}", key.choices));
+            }
+            return 0;
+        case ConfigType::Text: {
+            const auto length = static_cast<std::int64_t>(text.size());
+            if (length < key.min || length > key.max) {
+                return std::unexpected(fmt::format("must have {} characters", range_text(key)));
+            }
+            return 0;
         }
-        return 0;
-    case ConfigType::Text: {
-        const auto length = static_cast<std::int64_t>(text.size());
-        if (length < key.min || length > key.max) {
-            return std::unexpected(fmt::format("must have {} characters", range_text(key)));
-        }
-        return 0;
-    }
-    case ConfigType::SecretFile: return 0;
+        case ConfigType::SecretFile: return 0;
     }
     return 0;
 }
@@ -112,12 +113,14 @@ void check_schema(ConfigSchema schema) {
     std::set<std::string> spellings;
     for (const ConfigKey& key : schema) {
         CHECK_MSG(!key.name.empty() && !key.doc.empty(), key.name);
-        CHECK_MSG(key.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == key.name.npos,
-                  key.name);
+        CHECK_MSG(
+            key.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == key.name.npos,
+            key.name);
         CHECK_MSG(spellings.insert(config_environment_name(key.name)).second, key.name);
         CHECK_MSG(key.name.ends_with("_file") == (key.type == ConfigType::SecretFile), key.name);
         const auto problem = validate(key, key.fallback);
-        CHECK_MSG(problem.has_value(), fmt::format("{}: its default {}", key.name, problem.error()));
+        CHECK_MSG(problem.has_value(),
+                  fmt::format("{}: its default {}", key.name, problem.error()));
     }
 }
 
@@ -149,11 +152,12 @@ class Config::Loader {
             const ConfigKey* key = find(entry.key, std::identity(), where);
             if (key == nullptr) continue;
             if (entry.kind != kind_in_file(key->type)) {
-                problem("config_invalid_value",
-                        fmt::format("{}: {} must be {}.", where, key->name,
-                                    key->type == ConfigType::Integer   ? "an integer, without quotes"
-                                    : key->type == ConfigType::Boolean ? "true or false, without quotes"
-                                                                       : "a text, in quotes"));
+                problem(
+                    "config_invalid_value",
+                    fmt::format("{}: {} must be {}.", where, key->name,
+                                key->type == ConfigType::Integer   ? "an integer, without quotes"
+                                : key->type == ConfigType::Boolean ? "true or false, without quotes"
+                                                                   : "a text, in quotes"));
                 continue;
             }
             take(*key, entry.text, {ConfigSource::File, where});
@@ -198,8 +202,8 @@ class Config::Loader {
     void take(const ConfigKey& key, std::string text, ConfigOrigin origin) {
         const auto valid = validate(key, text);
         if (!valid) {
-            problem("config_invalid_value", fmt::format("{}: {} {}, not '{}'.", origin.where, key.name,
-                                                        valid.error(), text));
+            problem("config_invalid_value", fmt::format("{}: {} {}, not '{}'.", origin.where,
+                                                        key.name, valid.error(), text));
             return;
         }
         config_.values_[config_.index(key.name)] = {std::move(text), *valid, std::move(origin)};
@@ -299,8 +303,8 @@ std::string Config::table() const {
     }
     std::string out;
     for (std::size_t i = 0; i < schema_.size(); ++i) {
-        out += fmt::format("{:<{}}  {:<{}}  {}\n", schema_[i].name, name_width, shown[i], value_width,
-                           values_[i].origin.where);
+        out += fmt::format("{:<{}}  {:<{}}  {}\n", schema_[i].name, name_width, shown[i],
+                           value_width, values_[i].origin.where);
     }
     return out;
 }
@@ -322,17 +326,18 @@ std::string config_environment_name(std::string_view key) {
 }
 
 std::string config_reference(ConfigSchema schema) {
-    std::string out = "| Key | Default | Allowed | Reload | What it does |\n|---|---|---|---|---|\n";
+    std::string out =
+        "| Key | Default | Allowed | Reload | What it does |\n|---|---|---|---|---|\n";
     for (const ConfigKey& key : schema) {
         std::string allowed;
         switch (key.type) {
-        case ConfigType::Integer: allowed = range_text(key); break;
-        case ConfigType::Boolean: allowed = "true, false"; break;
-        case ConfigType::Choice:
-            allowed = fmt::format("{}", fmt::join(split(key.choices, '|'), ", "));
-            break;
-        case ConfigType::Text: allowed = "text"; break;
-        case ConfigType::SecretFile: allowed = "path of a file"; break;
+            case ConfigType::Integer: allowed = range_text(key); break;
+            case ConfigType::Boolean: allowed = "true, false"; break;
+            case ConfigType::Choice:
+                allowed = fmt::format("{}", fmt::join(split(key.choices, '|'), ", "));
+                break;
+            case ConfigType::Text: allowed = "text"; break;
+            case ConfigType::SecretFile: allowed = "path of a file"; break;
         }
         out += fmt::format("| `{}` | {} | {} | {} | {} |\n", key.name,
                            key.fallback.empty() ? "" : fmt::format("`{}`", key.fallback), allowed,

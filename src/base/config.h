@@ -8,8 +8,8 @@
 // before the dot is the section.
 //
 //   constexpr ConfigKey schema[] = {
-//       {.name = "db.pool_max", .type = ConfigType::Integer, .fallback = "16", .min = 2, .max = 500,
-//        .unit = "connections", .doc = "Most connections of one process.", .reloadable = true},
+//       {.name = "db.pool_max", .type = ConfigType::Integer, .fallback = "16",
+//        .min = 2, .max = 500, .unit = "connections", .doc = "Most connections of one process."},
 //       {.name = "api.id_secret_file", .type = ConfigType::SecretFile, .doc = "Key of all ids."},
 //   };
 //   TRY(auto config, Config::load(schema, sources));
@@ -73,7 +73,7 @@ struct ConfigOrigin {
 
 struct ConfigChanges {
     std::vector<std::string_view> applied;
-    std::vector<std::string_view> need_restart; ///< changed, but not reloadable: still the old value
+    std::vector<std::string_view> need_restart; ///< not reloadable: the old value still holds
 };
 
 class Config {

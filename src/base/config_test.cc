@@ -16,14 +16,30 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr ConfigKey schema[] = {
-    {.name = "db.pool_max", .type = ConfigType::Integer, .fallback = "16", .min = 2, .max = 500,
-     .unit = "connections", .doc = "Most connections of one process.", .reloadable = true},
-    {.name = "db.lock_timeout", .type = ConfigType::Integer, .fallback = "100", .max = 5000,
-     .unit = "ms", .doc = "Longest wait for a lock."},
+    {.name = "db.pool_max",
+     .type = ConfigType::Integer,
+     .fallback = "16",
+     .min = 2,
+     .max = 500,
+     .unit = "connections",
+     .doc = "Most connections of one process.",
+     .reloadable = true},
+    {.name = "db.lock_timeout",
+     .type = ConfigType::Integer,
+     .fallback = "100",
+     .max = 5000,
+     .unit = "ms",
+     .doc = "Longest wait for a lock."},
     {.name = "db.url", .fallback = "postgresql://", .doc = "Where the database is."},
-    {.name = "log.level", .type = ConfigType::Choice, .fallback = "info",
-     .choices = "debug|info|warn|error", .doc = "What is written.", .reloadable = true},
-    {.name = "api.test_cards", .type = ConfigType::Boolean, .fallback = "true",
+    {.name = "log.level",
+     .type = ConfigType::Choice,
+     .fallback = "info",
+     .choices = "debug|info|warn|error",
+     .doc = "What is written.",
+     .reloadable = true},
+    {.name = "api.test_cards",
+     .type = ConfigType::Boolean,
+     .fallback = "true",
      .doc = "Whether built-in cards work."},
     {.name = "api.id_secret_file", .type = ConfigType::SecretFile, .doc = "Key of all ids."},
 };
@@ -51,8 +67,9 @@ Error error_of(const ConfigSources& sources) {
 
 TEST_F(ConfigFiles, StrongerSourcesWin) {
     ConfigSources sources;
-    sources.file_path = write("holdfast.toml", "[db]\npool_max = 1_00\nlock_timeout = 7\n"
-                                               "[log]\nlevel = \"warn\"\n[api]\ntest_cards = false\n");
+    sources.file_path = write("holdfast.toml",
+                              "[db]\npool_max = 1_00\nlock_timeout = 7\n"
+                              "[log]\nlevel = \"warn\"\n[api]\ntest_cards = false\n");
     sources.environment = {{"HOLDFAST_DB_POOL_MAX", "50"}, {"HOLDFAST_LOG_LEVEL", "error"}};
     sources.flags = {{"db.pool_max", "30"}};
     auto config = Config::load(schema, sources);
@@ -84,18 +101,18 @@ TEST(Config, ReportsAllProblemsAtOnce) {
     auto error = error_of({.flags = {{"db.pool_max", "1"}, {"log.level", "loud"}, {"nope", ""}}});
     EXPECT_EQ(error.kind, ErrorClass::Invalid);
     EXPECT_EQ(error.code, "config_invalid_value");
-    EXPECT_EQ(error.message, "--db-pool-max: db.pool_max must be 2 to 500 connections, not '1'.\n"
-                             "--log-level: log.level must be one of debug|info|warn|error, not 'loud'.\n"
-                             "command line: there is no setting nope.");
+    EXPECT_EQ(error.message,
+              "--db-pool-max: db.pool_max must be 2 to 500 connections, not '1'.\n"
+              "--log-level: log.level must be one of debug|info|warn|error, not 'loud'.\n"
+              "command line: there is no setting nope.");
 }
 
 TEST(Config, RefusesWhatATypeCannotHold) {
-    for (const auto& [key, text] : {std::pair("db.pool_max", ""), std::pair("db.pool_max", "0x10"),
-                                    std::pair("db.pool_max", "5 "), std::pair("db.pool_max", "501"),
-                                    std::pair("db.pool_max", "99999999999999999999"),
-                                    std::pair("db.lock_timeout", "-1"),
-                                    std::pair("db.lock_timeout", "1.5"),
-                                    std::pair("api.test_cards", "yes")}) {
+    for (const auto& [key, text] :
+         {std::pair("db.pool_max", ""), std::pair("db.pool_max", "0x10"),
+          std::pair("db.pool_max", "5 "), std::pair("db.pool_max", "501"),
+          std::pair("db.pool_max", "99999999999999999999"), std::pair("db.lock_timeout", "-1"),
+          std::pair("db.lock_timeout", "1.5"), std::pair("api.test_cards", "yes")}) {
         EXPECT_EQ(error_of({.flags = {{key, text}}}).code, "config_invalid_value") << key << text;
     }
 }
@@ -154,9 +171,10 @@ TEST_F(ConfigFiles, SecretsComeFromPrivateFiles) {
 TEST(Config, DescribesItsKeys) {
     EXPECT_EQ(config_flag("db.pool_max"), "--db-pool-max");
     EXPECT_EQ(config_environment_name("db.pool_max"), "HOLDFAST_DB_POOL_MAX");
-    EXPECT_THAT(config_reference(schema),
-                HasSubstr("| `db.pool_max` | `16` | 2 to 500 connections | yes | Most connections of "
-                          "one process. |\n"));
+    EXPECT_THAT(
+        config_reference(schema),
+        HasSubstr("| `db.pool_max` | `16` | 2 to 500 connections | yes | Most connections of "
+                  "one process. |\n"));
     EXPECT_THAT(config_reference(schema), HasSubstr("| debug, info, warn, error |"));
 }
 

@@ -51,7 +51,9 @@ inline std::int64_t unix_seconds(WallTime t) {
     return std::chrono::floor<std::chrono::seconds>(t).time_since_epoch().count();
 }
 inline std::int64_t unix_micros(WallTime t) { return t.time_since_epoch().count(); }
-inline WallTime wall_from_micros(std::int64_t us) { return WallTime{std::chrono::microseconds{us}}; }
+inline WallTime wall_from_micros(std::int64_t us) {
+    return WallTime{std::chrono::microseconds{us}};
+}
 
 class Env {
   public:

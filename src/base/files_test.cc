@@ -30,7 +30,7 @@ TEST_F(Files, AreReplacedWhole) {
     ASSERT_TRUE(write_file_durably(path("state"), "a long first text", 0640));
     ASSERT_TRUE(write_file_durably(path("state"), "second", 0600));
     EXPECT_EQ(*read_file(path("state")), "second");
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(stat(path("state").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0600U);
     EXPECT_FALSE(std::filesystem::exists(path("state.new")));

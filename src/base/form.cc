@@ -22,11 +22,12 @@ std::unexpected<Error> refuse(std::string code, std::string message, std::string
 }
 
 std::unexpected<Error> bad_shape(std::string_view key) {
-    return refuse("parameter_invalid_shape",
-                  fmt::format("The parameter {} contradicts an earlier one: a parameter is either a "
-                              "value, an array or a hash.",
-                              key),
-                  key);
+    return refuse(
+        "parameter_invalid_shape",
+        fmt::format("The parameter {} contradicts an earlier one: a parameter is either a "
+                    "value, an array or a hash.",
+                    key),
+        key);
 }
 
 std::unexpected<Error> over_limit(std::string what, std::string_view param = {}) {
@@ -42,9 +43,9 @@ int hex_digit(char c) {
 
 Result<Segments> split_key(std::string_view key, std::size_t depth_max) {
     const auto malformed = [key] {
-        return refuse("parameter_invalid_key",
-                      fmt::format("The parameter name '{}' is malformed; write a[b][c]=value.", key),
-                      key);
+        return refuse(
+            "parameter_invalid_key",
+            fmt::format("The parameter name '{}' is malformed; write a[b][c]=value.", key), key);
     };
     const std::size_t name_end = std::min(key.find('['), key.size());
     Segments segments{key.substr(0, name_end)};
@@ -113,7 +114,8 @@ Result<void> insert(FormNode& root, std::string_view key, const Segments& segmen
 
 Result<void> insert_pair(FormNode& root, std::string_view pair, const FormLimits& limits) {
     const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (equals > 3 * limits.key_bytes_max) return over_limit("The name of a parameter is too long.");
+    if (equals > 3 * limits.key_bytes_max)
+        return over_limit("The name of a parameter is too long.");
     const auto key = percent_decode(pair.substr(0, equals), true);
     if (!key || !valid_text(*key)) {
         return refuse("parameter_invalid_encoding",
@@ -127,7 +129,8 @@ Result<void> insert_pair(FormNode& root, std::string_view pair, const FormLimits
     auto value = percent_decode(pair.substr(std::min(equals + 1, pair.size())), true);
     if (!value || !valid_text(*value)) {
         return refuse("parameter_invalid_encoding",
-                      fmt::format("The value of {} is not valid percent-encoded UTF-8.", *key), *key);
+                      fmt::format("The value of {} is not valid percent-encoded UTF-8.", *key),
+                      *key);
     }
     return insert(root, *key, segments, *std::move(value));
 }
@@ -193,8 +196,9 @@ const FormNode* FormNode::at(std::initializer_list<std::string_view> path) const
 
 bool FormNode::is_array() const {
     if (is_list()) return true;
-    return is_map() && !children.empty() &&
-           std::ranges::all_of(children, [](const FormNode& c) { return as_index(c.name).has_value(); });
+    return is_map() && !children.empty() && std::ranges::all_of(children, [](const FormNode& c) {
+               return as_index(c.name).has_value();
+           });
 }
 
 std::vector<const FormNode*> FormNode::elements() const {
@@ -203,7 +207,8 @@ std::vector<const FormNode*> FormNode::elements() const {
     members.reserve(children.size());
     for (const FormNode& child : children) members.push_back(&child);
     if (is_map()) {
-        std::ranges::sort(members, {}, [](const FormNode* member) { return as_index(member->name); });
+        std::ranges::sort(members, {},
+                          [](const FormNode* member) { return as_index(member->name); });
     }
     return members;
 }

@@ -3,7 +3,7 @@
 // Form: request parameters in application/x-www-form-urlencoded with brackets for structure, as
 // Stripe's API takes them in bodies and query strings.
 //
-//   amount=1099&shipping[address][line1]=Main+St&expand[]=customer&items[0][price]=p&metadata%5Bk%5D=
+//   amount=1099&shipping[address][line1]=Main+St&expand[]=customer&items[0][a]=b&metadata%5Bk%5D=
 //
 // parse_form() gives an ordered tree. A key is a name and segments in brackets; brackets may be
 // percent-encoded. `[]` appends to a List; a name or number makes a Map, because metadata[7] is a

@@ -136,8 +136,8 @@ TEST(Form, PercentCodecKnowsBothPluses) {
 }
 
 rc::Gen<std::string> form_text() {
-    return rc::gen::container<std::string>(rc::gen::element('a', 'b', '0', '1', '[', ']', '=', '&',
-                                                            '%', '+', '2', 'C', '\0', '\xc3', '\xa9'));
+    return rc::gen::container<std::string>(rc::gen::element(
+        'a', 'b', '0', '1', '[', ']', '=', '&', '%', '+', '2', 'C', '\0', '\xc3', '\xa9'));
 }
 
 RC_GTEST_PROP(FormProperty, AnyBytesAreRefusedOrSurviveARoundTrip, ()) {

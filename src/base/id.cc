@@ -10,7 +10,8 @@ namespace {
 // machine word, so two wide divisions leave words, and those fall into pairs of digits by a table.
 using Wide = unsigned __int128;
 
-constexpr std::string_view alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view alphabet =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr std::size_t digits_in_word = 10;
 constexpr std::uint64_t pair_base = 62 * 62;
 constexpr std::uint64_t word_base = 839'299'365'868'340'224; // 62^10

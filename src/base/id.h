@@ -32,10 +32,10 @@ struct Uuid {
     auto operator<=>(const Uuid&) const = default;
     bool is_nil() const { return bytes == std::array<std::uint8_t, 16>{}; }
 
-    std::string base62() const;                             ///< 22 digits
+    std::string base62() const; ///< 22 digits
     void append_base62(std::string& out) const;
     static std::optional<Uuid> from_base62(std::string_view digits);
-    static Uuid time_ordered(Env& env);                     ///< 48 bits of unix ms + 80 random
+    static Uuid time_ordered(Env& env); ///< 48 bits of unix ms + 80 random
 };
 
 template <class T> class Id {

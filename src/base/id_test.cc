@@ -36,12 +36,12 @@ TEST(Uuid, RefusesWhatIsNot128Bits) {
     EXPECT_FALSE(Uuid::from_base62("000000000000000000000"));
     EXPECT_FALSE(Uuid::from_base62("00000000000000000000000"));
     EXPECT_FALSE(Uuid::from_base62("000000000000000000000-"));
-    EXPECT_FALSE(Uuid::from_base62("\xff\x30" "00000000000000000000"));
+    EXPECT_FALSE(Uuid::from_base62("000000000000000000000\xff"));
     EXPECT_FALSE(Uuid::from_base62(""));
 }
 
-RC_GTEST_PROP(UuidProperty, RoundTripsAndKeepsOrder, (std::array<std::uint8_t, 16> a,
-                                                      std::array<std::uint8_t, 16> b)) {
+RC_GTEST_PROP(UuidProperty, RoundTripsAndKeepsOrder,
+              (std::array<std::uint8_t, 16> a, std::array<std::uint8_t, 16> b)) {
     const Uuid x{a}, y{b};
     RC_ASSERT(Uuid::from_base62(x.base62()) == std::optional(x));
     RC_ASSERT((x < y) == (x.base62() < y.base62()));

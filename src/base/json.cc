@@ -1,7 +1,7 @@
 #include "base/json.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace holdfast {
 
@@ -19,18 +19,18 @@ std::unexpected<Error> bad_field(std::string_view field, std::string_view expect
 /// What Boost.JSON accepts and we don't: NUL inside texts.
 bool clean(const json::value& value) {
     switch (value.kind()) {
-    case json::kind::string: return !std::string_view(value.get_string()).contains('\0');
-    case json::kind::array:
-        for (const json::value& element : value.get_array()) {
-            if (!clean(element)) return false;
-        }
-        return true;
-    case json::kind::object:
-        for (const auto& [key, member] : value.get_object()) {
-            if (std::string_view(key).contains('\0') || !clean(member)) return false;
-        }
-        return true;
-    default: return true;
+        case json::kind::string: return !std::string_view(value.get_string()).contains('\0');
+        case json::kind::array:
+            for (const json::value& element : value.get_array()) {
+                if (!clean(element)) return false;
+            }
+            return true;
+        case json::kind::object:
+            for (const auto& [key, member] : value.get_object()) {
+                if (std::string_view(key).contains('\0') || !clean(member)) return false;
+            }
+            return true;
+        default: return true;
     }
 }
 

@@ -37,16 +37,16 @@ inline void append_json_text(std::string& out, std::string_view text) {
         out.append(text, clean_from, i - clean_from);
         clean_from = i + 1;
         switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '/': out += "\\/"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
-        default:
-            out += "\\u00";
-            out += hex[c >> 4];
-            out += hex[c & 15];
+            case '"': out += "\\\""; break;
+            case '\\': out += "\\\\"; break;
+            case '/': out += "\\/"; break;
+            case '\n': out += "\\n"; break;
+            case '\r': out += "\\r"; break;
+            case '\t': out += "\\t"; break;
+            default:
+                out += "\\u00";
+                out += hex[c >> 4];
+                out += hex[c & 15];
         }
     }
     out.append(text, clean_from);
@@ -85,8 +85,10 @@ class JsonWriter {
     void value(const char* text) { value(std::string_view(text)); }
     void value(const std::string& text) { value(std::string_view(text)); }
     template <class T> void value(const std::optional<T>& maybe) {
-        if (maybe) value(*maybe);
-        else value(nullptr);
+        if (maybe)
+            value(*maybe);
+        else
+            value(nullptr);
     }
     /// Text that is JSON already.
     void raw(std::string_view json) {

@@ -56,8 +56,10 @@ bool append_text(std::string& out, std::string_view text) {
     const std::string_view kept = text.substr(0, text_bytes_max);
     for (const char c : kept) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte < 0x7F) readable += c;
-        else fmt::format_to(std::back_inserter(readable), "\\x{:02x}", byte);
+        if (byte >= 0x20 && byte < 0x7F)
+            readable += c;
+        else
+            fmt::format_to(std::back_inserter(readable), "\\x{:02x}", byte);
     }
     append_json_text(out, readable);
     return kept.size() == text.size();
@@ -65,20 +67,21 @@ bool append_text(std::string& out, std::string_view text) {
 
 bool append_value(std::string& out, const Value& value) {
     switch (value.kind()) {
-    case Value::Kind::Text: return append_text(out, value.text());
-    case Value::Kind::Signed:
-        fmt::format_to(std::back_inserter(out), "{}", static_cast<std::int64_t>(value.number()));
-        return true;
-    case Value::Kind::Unsigned:
-        fmt::format_to(std::back_inserter(out), "{}", value.number());
-        return true;
-    case Value::Kind::Truth: out += value.number() != 0 ? "true" : "false"; return true;
-    case Value::Kind::Id:
-        out += '"';
-        out += value.text();
-        value.id().append_base62(out);
-        out += '"';
-        return true;
+        case Value::Kind::Text: return append_text(out, value.text());
+        case Value::Kind::Signed:
+            fmt::format_to(std::back_inserter(out), "{}",
+                           static_cast<std::int64_t>(value.number()));
+            return true;
+        case Value::Kind::Unsigned:
+            fmt::format_to(std::back_inserter(out), "{}", value.number());
+            return true;
+        case Value::Kind::Truth: out += value.number() != 0 ? "true" : "false"; return true;
+        case Value::Kind::Id:
+            out += '"';
+            out += value.text();
+            value.id().append_base62(out);
+            out += '"';
+            return true;
     }
     return true;
 }
@@ -241,10 +244,10 @@ void before_abort(std::string_view what) {
 
 void install_crash_handlers() {
     for (const int number : crash_signals) {
-        struct sigaction current {};
+        struct sigaction current{};
         sigaction(number, nullptr, &current);
         if (current.sa_handler != SIG_DFL) continue; // a sanitizer's, which says more than ours
-        struct sigaction ours {};
+        struct sigaction ours{};
         ours.sa_handler = on_crash_signal;
         sigaction(number, &ours, nullptr);
     }
@@ -252,7 +255,7 @@ void install_crash_handlers() {
 
 void remove_crash_handlers() {
     for (const int number : crash_signals) {
-        struct sigaction current {};
+        struct sigaction current{};
         sigaction(number, nullptr, &current);
         if (current.sa_handler == on_crash_signal) std::signal(number, SIG_DFL);
     }
@@ -260,9 +263,7 @@ void remove_crash_handlers() {
 
 } // namespace
 
-std::string_view to_string(Level level) {
-    return level_names.at(static_cast<std::size_t>(level));
-}
+std::string_view to_string(Level level) { return level_names.at(static_cast<std::size_t>(level)); }
 
 std::optional<Level> parse_level(std::string_view text) {
     for (std::size_t i = 0; i < level_names.size(); ++i) {
@@ -277,8 +278,10 @@ void write(Level at, std::string_view event, Fields fields) {
     log.recorder.add(line);
     if (at < log.level.load(std::memory_order_relaxed)) return;
     if (!log.running.load(std::memory_order_acquire) || Env::current().simulated()) return;
-    if (log.ring.push(line)) log.wake();
-    else log.dropped.fetch_add(1, std::memory_order_relaxed);
+    if (log.ring.push(line))
+        log.wake();
+    else
+        log.dropped.fetch_add(1, std::memory_order_relaxed);
 }
 
 Result<void> start(const Options& options) {

@@ -3,7 +3,7 @@
 // Log: structured events, one JSON object a line.
 //
 //   log::warn("batch_failed", {log::request(id), {"commands", batch.size()}, {"error", text}});
-//   {"time":"2026-11-21T09:43:12.123456Z","level":"warn","event":"batch_failed","request":"req_…",…}
+//   {"time":"2026-11-21T09:43:12.123456Z","level":"warn","event":"batch_failed","request":"req_…"}
 //
 // `event` is snake_case and stable, like an error code; what varies goes into fields. Values are
 // text, integers, truth values, ids; everything is escaped, invalid UTF-8 as well. Card numbers,
@@ -55,7 +55,8 @@ class Value {
     Value(std::string_view text) : text_(text) {}
     Value(const std::string& text) : text_(text) {}
     Value(const char* text) : text_(text) {}
-    Value(const Uuid& id, std::string_view prefix = {}) : kind_(Kind::Id), text_(prefix), id_(&id) {}
+    Value(const Uuid& id, std::string_view prefix = {})
+        : kind_(Kind::Id), text_(prefix), id_(&id) {}
     template <class T> Value(const holdfast::Id<T>& id) : Value(id.uuid(), T::id_prefix) {}
 
     Kind kind() const { return kind_; }
@@ -80,10 +81,14 @@ using Fields = std::initializer_list<Field>;
 inline Field request(const Uuid& id) { return {"request", Value(id, "req_")}; }
 
 void write(Level level, std::string_view event, Fields fields);
-inline void debug(std::string_view event, Fields fields = {}) { write(Level::Debug, event, fields); }
+inline void debug(std::string_view event, Fields fields = {}) {
+    write(Level::Debug, event, fields);
+}
 inline void info(std::string_view event, Fields fields = {}) { write(Level::Info, event, fields); }
 inline void warn(std::string_view event, Fields fields = {}) { write(Level::Warn, event, fields); }
-inline void error(std::string_view event, Fields fields = {}) { write(Level::Error, event, fields); }
+inline void error(std::string_view event, Fields fields = {}) {
+    write(Level::Error, event, fields);
+}
 
 struct Options {
     Level level = Level::Info;

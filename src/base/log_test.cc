@@ -90,7 +90,8 @@ TEST_F(LogFile, WritesWhatIsAtOrAboveTheLevel) {
     log::flush();
     const auto written = lines();
     ASSERT_EQ(written.size(), 2U);
-    EXPECT_THAT(written[0], ContainsRegex(R"(^\{"time":"20[^"]*Z","level":"warn","event":"loud","n":1\}$)"));
+    EXPECT_THAT(written[0],
+                ContainsRegex(R"(^\{"time":"20[^"]*Z","level":"warn","event":"loud","n":1\}$)"));
     EXPECT_THAT(written[1], HasSubstr("details"));
     EXPECT_THAT(log::recorded_json(), HasSubstr("quiet"));
 }

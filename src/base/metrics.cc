@@ -21,10 +21,14 @@ bool valid_name(std::string_view name) {
 
 void append_escaped(std::string& out, std::string_view text, bool quotes_too) {
     for (const char c : text) {
-        if (c == '\\') out += "\\\\";
-        else if (c == '\n') out += "\\n";
-        else if (c == '"' && quotes_too) out += "\\\"";
-        else out += c;
+        if (c == '\\')
+            out += "\\\\";
+        else if (c == '\n')
+            out += "\\n";
+        else if (c == '"' && quotes_too)
+            out += "\\\"";
+        else
+            out += c;
     }
 }
 
@@ -169,9 +173,12 @@ void Registry::Series::render(std::string& out, const std::string& name) const {
     };
     if (!histogram) {
         std::string value;
-        if (read) value = number(read());
-        else if (counter) value = fmt::format("{}", counter->value());
-        else value = fmt::format("{}", gauge->value());
+        if (read)
+            value = number(read());
+        else if (counter)
+            value = fmt::format("{}", counter->value());
+        else
+            value = fmt::format("{}", gauge->value());
         return line(name, label_text(labels), value);
     }
     std::uint64_t below = 0;

@@ -67,7 +67,9 @@ class Histogram {
     double quantile_bound(double share) const;
 
     const std::vector<double>& bounds() const { return bounds_; }
-    std::uint64_t in_bucket(std::size_t i) const { return counts_[i].load(std::memory_order_relaxed); }
+    std::uint64_t in_bucket(std::size_t i) const {
+        return counts_[i].load(std::memory_order_relaxed);
+    }
 
   private:
     std::vector<double> bounds_;
@@ -97,8 +99,8 @@ class Registry {
                          std::span<const double> bounds, Labels labels = {});
 
     /// `read` is called by render(), on its thread; it must stay callable as long as the Registry.
-    void observe_counter(std::string_view name, std::string_view help,
-                         std::function<double()> read, Labels labels = {});
+    void observe_counter(std::string_view name, std::string_view help, std::function<double()> read,
+                         Labels labels = {});
     void observe_gauge(std::string_view name, std::string_view help, std::function<double()> read,
                        Labels labels = {});
 

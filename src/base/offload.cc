@@ -45,7 +45,7 @@ void Offload::work() {
         Job job = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
-        job(); // std::thread turns what it throws into std::terminate
+        job();         // std::thread turns what it throws into std::terminate
         job = nullptr; // destroys what it captured before others wait for the lock
         lock.lock();
     }

@@ -21,18 +21,18 @@ std::atomic<void (*)(std::string_view)> on_bug{nullptr};
 
 std::string_view to_string(ErrorClass kind) {
     switch (kind) {
-    case ErrorClass::Invalid: return "invalid";
-    case ErrorClass::Auth: return "auth";
-    case ErrorClass::Forbidden: return "forbidden";
-    case ErrorClass::NotFound: return "not_found";
-    case ErrorClass::Conflict: return "conflict";
-    case ErrorClass::Declined: return "declined";
-    case ErrorClass::Overload: return "overload";
-    case ErrorClass::Deadline: return "deadline";
-    case ErrorClass::Unavailable: return "unavailable";
-    case ErrorClass::Unknown: return "unknown";
-    case ErrorClass::Io: return "io";
-    case ErrorClass::Bug: return "bug";
+        case ErrorClass::Invalid: return "invalid";
+        case ErrorClass::Auth: return "auth";
+        case ErrorClass::Forbidden: return "forbidden";
+        case ErrorClass::NotFound: return "not_found";
+        case ErrorClass::Conflict: return "conflict";
+        case ErrorClass::Declined: return "declined";
+        case ErrorClass::Overload: return "overload";
+        case ErrorClass::Deadline: return "deadline";
+        case ErrorClass::Unavailable: return "unavailable";
+        case ErrorClass::Unknown: return "unknown";
+        case ErrorClass::Io: return "io";
+        case ErrorClass::Bug: return "bug";
     }
     return "bug";
 }
@@ -77,8 +77,10 @@ void check_failed(const char* expression, const char* file, int line, std::strin
 void bug_found(const char* file, int line, std::string_view note) {
     bug_count.fetch_add(1, std::memory_order_relaxed);
     const std::string what = fmt::format("{}:{}: {}", file, line, note);
-    if (auto hook = on_bug.load()) hook(what);
-    else std::fprintf(stderr, "BUG at %s\n", what.c_str());
+    if (auto hook = on_bug.load())
+        hook(what);
+    else
+        std::fprintf(stderr, "BUG at %s\n", what.c_str());
 }
 
 } // namespace detail

@@ -27,18 +27,18 @@ namespace holdfast {
 
 /// Who can do something about an error; decides the HTTP status at the edge.
 enum class ErrorClass : std::uint8_t {
-    Invalid,    ///< the request is wrong: 400
-    Auth,       ///< no or bad credentials: 401
-    Forbidden,  ///< known, but not allowed: 403
-    NotFound,   ///< 404
-    Conflict,   ///< the state of the object or a key in use: 409, or 400 by code
-    Declined,   ///< the issuer said no: 402
-    Overload,   ///< a limit of ours was reached; nothing was done: 429 or 503
-    Deadline,   ///< the time given was used up before anything was done
-    Unavailable,///< a peer (database, acquirer) is away; nothing was done: 503
-    Unknown,    ///< we can't tell whether it was done (lost answer of a COMMIT or authorization)
-    Io,         ///< the operating system refused
-    Bug,        ///< ours: 500
+    Invalid,     ///< the request is wrong: 400
+    Auth,        ///< no or bad credentials: 401
+    Forbidden,   ///< known, but not allowed: 403
+    NotFound,    ///< 404
+    Conflict,    ///< the state of the object or a key in use: 409, or 400 by code
+    Declined,    ///< the issuer said no: 402
+    Overload,    ///< a limit of ours was reached; nothing was done: 429 or 503
+    Deadline,    ///< the time given was used up before anything was done
+    Unavailable, ///< a peer (database, acquirer) is away; nothing was done: 503
+    Unknown,     ///< we can't tell whether it was done (lost answer of a COMMIT or authorization)
+    Io,          ///< the operating system refused
+    Bug,         ///< ours: 500
 };
 
 /// `code` is stable and machine readable (snake_case, asserted by tests); `message` is for people
@@ -58,17 +58,14 @@ std::string_view to_string(ErrorClass kind);
 /// "not_found: No such customer: 'cus_x' (sqlstate 42P01)", for logs.
 std::string to_string(const Error& error);
 
-template <class T>
-class [[nodiscard]] Result : public std::expected<T, Error> {
+template <class T> class [[nodiscard]] Result : public std::expected<T, Error> {
   public:
     using Base = std::expected<T, Error>;
     using Base::Base;
     Result(Base&& base) : Base(std::move(base)) {}
 };
 
-inline std::unexpected<Error> fail(Error error) {
-    return std::unexpected<Error>(std::move(error));
-}
+inline std::unexpected<Error> fail(Error error) { return std::unexpected<Error>(std::move(error)); }
 inline std::unexpected<Error> fail(ErrorClass kind, std::string code, std::string message) {
     return fail(Error{.kind = kind, .code = std::move(code), .message = std::move(message)});
 }
@@ -95,35 +92,34 @@ void set_failure_hooks(FailureHooks hooks);
 #define HF_CONCAT2(a, b) a##b
 #define HF_CONCAT(a, b) HF_CONCAT2(a, b)
 
-#define HF_TRY_IMPL(ret, tmp, declaration, expression)                                             \
-    auto tmp = (expression);                                                                       \
-    if (!tmp.has_value()) ret ::std::unexpected(::std::move(tmp).error());                         \
+#define HF_TRY_IMPL(ret, tmp, declaration, expression)                     \
+    auto tmp = (expression);                                               \
+    if (!tmp.has_value()) ret ::std::unexpected(::std::move(tmp).error()); \
     declaration = ::std::move(*tmp)
 
 /// TRY(auto x, f()); binds the value or returns the error. TRY_VOID(f()); for Result<void>.
-#define TRY(declaration, expression)                                                               \
+#define TRY(declaration, expression) \
     HF_TRY_IMPL(return, HF_CONCAT(hf_try_, __COUNTER__), declaration, expression)
-#define CO_TRY(declaration, expression)                                                            \
+#define CO_TRY(declaration, expression) \
     HF_TRY_IMPL(co_return, HF_CONCAT(hf_try_, __COUNTER__), declaration, expression)
 
-#define HF_TRY_VOID_IMPL(ret, tmp, expression)                                                     \
-    do {                                                                                           \
-        auto tmp = (expression);                                                                   \
-        if (!tmp.has_value()) ret ::std::unexpected(::std::move(tmp).error());                     \
+#define HF_TRY_VOID_IMPL(ret, tmp, expression)                                 \
+    do {                                                                       \
+        auto tmp = (expression);                                               \
+        if (!tmp.has_value()) ret ::std::unexpected(::std::move(tmp).error()); \
     } while (false)
-#define TRY_VOID(expression)                                                                       \
-    HF_TRY_VOID_IMPL(return, HF_CONCAT(hf_try_, __COUNTER__), expression)
-#define CO_TRY_VOID(expression)                                                                    \
+#define TRY_VOID(expression) HF_TRY_VOID_IMPL(return, HF_CONCAT(hf_try_, __COUNTER__), expression)
+#define CO_TRY_VOID(expression) \
     HF_TRY_VOID_IMPL(co_return, HF_CONCAT(hf_try_, __COUNTER__), expression)
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) [[unlikely]]                                                             \
-            ::holdfast::detail::check_failed(#condition, __FILE__, __LINE__, {});                  \
+#define CHECK(condition)                                                          \
+    do {                                                                          \
+        if (!(condition)) [[unlikely]]                                            \
+            ::holdfast::detail::check_failed(#condition, __FILE__, __LINE__, {}); \
     } while (false)
-#define CHECK_MSG(condition, note)                                                                 \
-    do {                                                                                           \
-        if (!(condition)) [[unlikely]]                                                             \
-            ::holdfast::detail::check_failed(#condition, __FILE__, __LINE__, note);                \
+#define CHECK_MSG(condition, note)                                                  \
+    do {                                                                            \
+        if (!(condition)) [[unlikely]]                                              \
+            ::holdfast::detail::check_failed(#condition, __FILE__, __LINE__, note); \
     } while (false)
 #define BUG(note) ::holdfast::detail::bug_found(__FILE__, __LINE__, note)

@@ -33,7 +33,10 @@ template <class T> class Secret {
     ~Secret() {
         if constexpr (std::same_as<T, std::string>) {
             wipe(value_.data(), value_.capacity());
-        } else if constexpr (requires { value_.data(); value_.size(); }) {
+        } else if constexpr (requires {
+                                 value_.data();
+                                 value_.size();
+                             }) {
             wipe(value_.data(), value_.size() * sizeof(*value_.data()));
         }
     }

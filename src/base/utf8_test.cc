@@ -45,9 +45,17 @@ TEST(Utf8, EveryTwoBytesAgreeWithTheTable) {
 }
 
 TEST(Utf8, FindsPoisonAtEveryPosition) {
-    const std::string_view poisons[] = {{"\0", 1},      "\x80",         "\xc0\xaf",     "\xe0\x80\x80",
-                                        "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
-                                        "\xf5\x80\x80\x80", "\xff",     "\xe2\x82",     "\xf0\x9f\x92"};
+    const std::string_view poisons[] = {{"\0", 1},
+                                        "\x80",
+                                        "\xc0\xaf",
+                                        "\xe0\x80\x80",
+                                        "\xed\xa0\x80",
+                                        "\xf0\x80\x80\x80",
+                                        "\xf4\x90\x80\x80",
+                                        "\xf5\x80\x80\x80",
+                                        "\xff",
+                                        "\xe2\x82",
+                                        "\xf0\x9f\x92"};
     for (std::size_t length = 0; length < 40; ++length) {
         const std::string plain(length, 'a');
         EXPECT_TRUE(valid_text(plain));
