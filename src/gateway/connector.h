@@ -60,6 +60,9 @@ class Connector {
     virtual ~Connector() = default;
     /// Errors: Declined with code incorrect_number, invalid_expiry_month ... for bad card data.
     virtual Task<Vaulted> tokenize(Id<core::Account> account, CardData card, Deadline) = 0;
+    /// The card behind a vault token that came from the payer's browser, whose word for it does not
+    /// count. Error NotFound "vault_token_unknown".
+    virtual Task<Vaulted> look_up(std::string vault_token, Deadline) = 0;
     /// Authorize, Sale, Capture, Void or Refund, by operation.kind.
     virtual Task<AcquirerAnswer> execute(core::Operation operation, Deadline) = 0;
     virtual Task<AcquirerAnswer> inquire(Id<core::Operation> reference, Deadline) = 0;
