@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <cmath>
+
 namespace holdfast {
 
 namespace json = boost::json;
@@ -16,7 +18,7 @@ std::unexpected<Error> bad_field(std::string_view field, std::string_view expect
                       .param = std::string(field)});
 }
 
-/// What Boost.JSON accepts and we don't: NUL inside texts.
+/// What Boost.JSON accepts and we don't: NUL inside texts, and 1e400, which it reads as infinity.
 bool clean(const json::value& value) {
     switch (value.kind()) {
         case json::kind::string: return !std::string_view(value.get_string()).contains('\0');
@@ -30,6 +32,7 @@ bool clean(const json::value& value) {
                 if (std::string_view(key).contains('\0') || !clean(member)) return false;
             }
             return true;
+        case json::kind::double_: return std::isfinite(value.get_double());
         default: return true;
     }
 }
@@ -55,7 +58,8 @@ Result<json::value> parse_json(std::string_view text, const JsonLimits& limits) 
     }
     json::value value = parser.release();
     if (!clean(value)) {
-        return fail(ErrorClass::Invalid, "json_invalid", "A text contains the character NUL.");
+        return fail(ErrorClass::Invalid, "json_invalid",
+                    "A text contains NUL, or a number is too large.");
     }
     return value;
 }
