@@ -39,9 +39,9 @@ template <class T> class ParamArray {
         patch(start, static_cast<std::int32_t>(bytes_.size() - start - sizeof(std::int32_t)));
         patch(count_at, ++count_);
     }
-    void append(const std::optional<T>& value) {
+    template <class U> void append(const std::optional<U>& value) {
         if (value)
-            append(*value);
+            append(T{*value});
         else
             append(std::nullopt);
     }
