@@ -15,7 +15,8 @@ TEST(Json, ParsesStrictly) {
 
     for (std::string_view bad : {"", " ", "{", "{}x", "{} {}", "{'a':1}", "[1,]", "nul", "01",
                                  "NaN", "\"\xff\"", "\"\xed\xa0\x80\"", R"("\ud800")",
-                                 R"("\u0000")", R"({"\u0000":1})", "[-1e400]", "// c\n1"}) {
+                                 R"("\u0000")", R"({"\u0000":1})", "// c\n1",
+          "[-1e400]"}) {
         EXPECT_EQ(code_of(parse_json(bad)), "json_invalid") << bad;
     }
     EXPECT_TRUE(parse_json(" 1 "));
@@ -35,10 +36,10 @@ TEST(Json, HasLimits) {
 
 TEST(Json, IntegersAreIntegers) {
     auto v = *parse_json(R"({"n":5,"f":5.0,"e":1e3,"t":"5","big":9223372036854775808,
-                             "min":-9223372036854775808,"huge":1e400,"null":null})");
+                             "min":-9223372036854775808,"null":null})");
     EXPECT_EQ(*json_integer(v, "n"), 5);
     EXPECT_EQ(*json_integer(v, "min"), std::numeric_limits<std::int64_t>::min());
-    for (std::string_view field : {"f", "e", "t", "big", "huge", "null", "absent"}) {
+    for (std::string_view field : {"f", "e", "t", "big", "null", "absent"}) {
         auto read = json_integer(v, field);
         EXPECT_EQ(code_of(read), "json_field") << field;
         EXPECT_EQ(read.error().param, field);
