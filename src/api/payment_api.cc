@@ -4,12 +4,14 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/utf8.h"
 
 #include <fmt/format.h>
 
+#include <boost/json/value.hpp>
+
 #include <algorithm>
+#include <cstring>
 
 namespace holdfast::api {
 namespace {
@@ -107,42 +109,12 @@ std::uint64_t fingerprint_of(std::string_view endpoint, const FormNode& paramete
     return fingerprint;
 }
 
-/// stripe-node reports how long its previous request took, by request id: the only latency that
-/// counts is the one the client saw.
-void note_telemetry(std::string_view telemetry) {
-    if (telemetry.empty() || telemetry.size() > PaymentApi::telemetry_length_max) return;
-    auto parsed = parse_json(telemetry);
-    if (!parsed || !parsed->is_object()) return;
-    const auto* last = parsed->get_object().if_contains("last_request_metrics");
-    if (!last) return;
-    auto id = json_text(*last, "request_id");
-    auto duration_ms = json_integer(*last, "request_duration_ms");
-    if (!id || !duration_ms || *duration_ms < 0) return;
-    static Histogram& seen = metrics().histogram(
-        "holdfast_client_request_duration_seconds",
-        "Duration of API requests as the client measured it, from its telemetry header",
-        latency_buckets_s());
-    seen.observe(static_cast<double>(*duration_ms) / 1000.0);
-    log::debug("client_telemetry", {{"request_id", *id}, {"duration_ms", *duration_ms}});
-}
-
 bool well_formed_version(std::string_view version) {
     return !version.empty() && version.size() <= PaymentApi::version_length_max &&
            std::ranges::all_of(version, [](char c) {
                return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' ||
                       c == '_' || c == ';' || c == '=' || c == ' ';
            });
-}
-
-void note_request(const HttpRequest& request, const Reply& reply, const Uuid& request_id,
-                  const Route* route) {
-    const Duration took = MonotonicClock::now() - request.received;
-    log::info("api_request", {{"request_id", "req_" + request_id.base62()},
-                              {"method", request.method},
-                              {"route", route ? route->pattern : std::string_view("none")},
-                              {"status", reply.status},
-                              {"duration_us", took.count()},
-                              {"replayed", reply.replayed}});
 }
 
 HttpResponse response_of(Reply reply, const HttpRequest& request, const Uuid& request_id) {
@@ -190,9 +162,10 @@ HttpResponse preflight() {
 
 PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                        gateway::Connector& connector, const core::Identity& identity,
-                       Directory& directory)
+                       Directory& directory, Registry& registry)
     : env_(env), presenter_(store, identity),
-      services_{env, store, processor, connector, identity, directory, presenter_} {}
+      services_{env, store, processor, connector, identity, directory, presenter_},
+      metrics_(registry) {}
 
 net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
     Reply reply = error_reply({.kind = problem.status == 503 ? ErrorClass::Overload
@@ -256,10 +229,10 @@ Task<HttpResponse> PaymentApi::handle(HttpRequest request) {
     const Uuid request_id = Uuid::time_ordered(env_);
     auto result = co_await answer(request, request_id);
     if (!result && result.error().kind >= ErrorClass::Overload)
-        log::warn("api_request_failed", {{"request_id", "req_" + request_id.base62()},
-                                         {"error", to_string(result.error())}});
+        log::warn("api_request_failed", {log::request(request_id),
+                                        {"error", to_string(result.error())}});
     Reply reply = result ? std::move(*result) : error_reply(result.error());
-    note_request(request, reply, request_id, match_route(request.method, request.path).route);
+    note_request(request, reply, request_id);
     co_return response_of(std::move(reply), request, request_id);
 }
 

@@ -15,6 +15,7 @@
 // Limits: idempotency keys 255 characters, telemetry 1 KiB, those of the form codec and of
 // net::HttpServer. Thread: that of the loop; all references outlive it.
 
+#include "api/api_metrics.h"
 #include "api/call.h"
 #include "net/http_server.h"
 
@@ -28,7 +29,7 @@ class PaymentApi {
 
     PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                gateway::Connector& connector, const core::Identity& identity,
-               Directory& directory);
+               Directory& directory, Registry& registry);
 
     Task<net::HttpResponse> handle(net::HttpRequest request);
 
@@ -38,10 +39,13 @@ class PaymentApi {
   private:
     Task<Reply> answer(const net::HttpRequest& request, Uuid request_id);
     Task<Credential> authenticate(const net::HttpRequest& request);
+    void note_telemetry(std::string_view telemetry);
+    void note_request(const net::HttpRequest& request, const Reply& reply, const Uuid& request_id);
 
     Env& env_;
     Presenter presenter_;
     Services services_;
+    ApiMetrics metrics_;
 };
 
 } // namespace holdfast::api
