@@ -258,8 +258,7 @@ Task<std::int64_t> ModelStore::expire_replays(WallTime before, int limit, Deadli
 Task<void> ModelStore::create_account(core::Account account, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     if (!world_->accounts.emplace(account.id, account).second) {
-        co_return fail(
-            {.kind = ErrorClass::Conflict, .code = "accounts_pkey", .sqlstate = "23505"});
+        co_return fail({.kind = ErrorClass::Invalid, .code = "accounts_pkey", .sqlstate = "23505"});
     }
     co_return Result<void>{};
 }
@@ -282,8 +281,7 @@ Task<std::vector<core::Account>> ModelStore::list_accounts(Deadline deadline) {
 Task<void> ModelStore::insert_key(ApiKey key, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     if (!world_->keys.emplace(key.hash, key).second) {
-        co_return fail(
-            {.kind = ErrorClass::Conflict, .code = "api_keys_pkey", .sqlstate = "23505"});
+        co_return fail({.kind = ErrorClass::Invalid, .code = "api_keys_pkey", .sqlstate = "23505"});
     }
     co_return Result<void>{};
 }

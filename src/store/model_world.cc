@@ -47,7 +47,7 @@ void ModelWorld::release(const Lane* lane) {
 namespace {
 
 std::unexpected<Error> duplicate(std::string constraint) {
-    return fail({.kind = ErrorClass::Conflict,
+    return fail({.kind = ErrorClass::Invalid,
                  .code = std::move(constraint),
                  .message = "A row with this key exists already.",
                  .sqlstate = "23505"});
@@ -85,7 +85,7 @@ class Application {
             TRY_VOID(check_new<core::BalanceTransaction>({row.account, row.id.uuid()}, seen,
                                                          "balance_transactions"));
             if (!core::balanced(transaction.entries)) {
-                return fail({.kind = ErrorClass::Conflict,
+                return fail({.kind = ErrorClass::Invalid,
                              .code = "entries_balanced",
                              .message = "The entries of a transaction do not sum to zero.",
                              .sqlstate = "23514"});

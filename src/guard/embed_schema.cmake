@@ -1,0 +1,13 @@
+# Writes OUTPUT, a C++ source that holds each of FILES as a raw string: cmake -DOUTPUT= -DFILES= -P.
+set(source "#include \"guard/schema_files.h\"\n\nnamespace holdfast::guard {\nnamespace {\nconstexpr SchemaFile files[] = {\n")
+list(SORT FILES)
+foreach(file ${FILES})
+  file(READ ${file} text)
+  if(text MATCHES "\\)sql\"")
+    message(FATAL_ERROR "${file} has the end mark of the string that it becomes")
+  endif()
+  cmake_path(GET file FILENAME name)
+  string(APPEND source "{\"${name}\", R\"sql(${text})sql\"},\n")
+endforeach()
+string(APPEND source "};\n} // namespace\n\nstd::span<const SchemaFile> schema_files() { return files; }\n\n} // namespace holdfast::guard\n")
+file(WRITE ${OUTPUT} "${source}")
