@@ -19,8 +19,7 @@ constexpr Duration cancel_grace = std::chrono::seconds{1};
 } // namespace
 
 struct Gate::State {
-    State(Loop& l, std::string n)
-        : loop(l), name(std::move(n)), idle(l, Event::Reset::Manual) {}
+    State(Loop& l, std::string n) : loop(l), name(std::move(n)), idle(l, Event::Reset::Manual) {}
 
     Loop& loop;
     std::string name;
@@ -71,8 +70,7 @@ void note_exception(const std::string& name, std::exception_ptr exception) {
 
 } // namespace
 
-Gate::Gate(Loop& loop, std::string name)
-    : state_(std::make_shared<State>(loop, std::move(name))) {}
+Gate::Gate(Loop& loop, std::string name) : state_(std::make_shared<State>(loop, std::move(name))) {}
 
 Gate::~Gate() {
     state_->closed = true;

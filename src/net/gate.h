@@ -5,8 +5,8 @@
 // The owner of background work has a Gate, spawns through it, and closes it before it goes away:
 // close() refuses new tasks and waits until the last one has ended, so nothing runs on in an object
 // that is gone. A task that ends with an Error is logged with the gate's name (what a task does
-// about its own errors is its own business: what arrives here is unexpected); an exception is a BUG.
-// Tasks start on the next turn of the loop, never inside spawn().
+// about its own errors is its own business: what arrives here is unexpected); an exception is a
+// BUG. Tasks start on the next turn of the loop, never inside spawn().
 //
 // Cancellation: cancel() asks all tasks to end; their waits answer Error "cancelled", nothing
 // throws. close() does so by itself when its deadline passes, waits a little more (grace), and

@@ -32,7 +32,8 @@ Result<void> check(const HttpClientRequest& request) {
                    std::all_of(request.host.begin(), request.host.end(), is_visible) &&
                    request.host.find_first_of("/@?#") == std::string::npos;
     if (!is_http_token(request.method) || !target_ok || !host_ok || request.port == 0) {
-        return fail(ErrorClass::Invalid, "http_request", "The method, host or target is malformed.");
+        return fail(ErrorClass::Invalid, "http_request",
+                    "The method, host or target is malformed.");
     }
     return {};
 }
@@ -73,17 +74,17 @@ struct Exchange {
 void note_failure(Exchange& exchange, Io io) {
     exchange.timed_out = io == Io::TimedOut;
     switch (io) {
-    case Io::TimedOut:
-        exchange.failed = "http_answer_late";
-        exchange.detail = "the deadline passed";
-        return;
-    case Io::Stopped:
-        exchange.failed = exchange.sent ? "http_answer_lost" : "cancelled";
-        exchange.detail = "the request was cancelled";
-        return;
-    case Io::End:
-    case Io::Failed:
-    case Io::Done: break;
+        case Io::TimedOut:
+            exchange.failed = "http_answer_late";
+            exchange.detail = "the deadline passed";
+            return;
+        case Io::Stopped:
+            exchange.failed = exchange.sent ? "http_answer_lost" : "cancelled";
+            exchange.detail = "the request was cancelled";
+            return;
+        case Io::End:
+        case Io::Failed:
+        case Io::Done: break;
     }
     exchange.failed = "http_answer_lost";
     exchange.detail = "the connection was closed";
@@ -159,11 +160,14 @@ asio::awaitable<Exchange> exchange_over(HttpStream& stream, const HttpClientOpti
 Error error_of(const Exchange& exchange, const HttpClientRequest& request) {
     Error error;
     error.code = exchange.failed;
-    error.message = fmt::format("{} {}:{}: {}", request.method, request.host, request.port,
-                                exchange.detail);
-    if (exchange.sent) error.kind = ErrorClass::Unknown;
-    else if (exchange.timed_out) error.kind = ErrorClass::Deadline;
-    else error.kind = ErrorClass::Unavailable;
+    error.message =
+        fmt::format("{} {}:{}: {}", request.method, request.host, request.port, exchange.detail);
+    if (exchange.sent)
+        error.kind = ErrorClass::Unknown;
+    else if (exchange.timed_out)
+        error.kind = ErrorClass::Deadline;
+    else
+        error.kind = ErrorClass::Unavailable;
     return error;
 }
 
@@ -218,6 +222,10 @@ HttpClient::~HttpClient() { pool_->close_idle(); }
 
 const HttpClientStats& HttpClient::stats() const { return pool_->stats; }
 void HttpClient::close_idle() { pool_->close_idle(); }
+
+void HttpClient::observe(Registry& registry, const std::string& name) const {
+    export_stats(registry, pool_, name);
+}
 
 Task<HttpResponse> HttpClient::request(HttpClientRequest request, Deadline deadline) {
     auto pool = pool_; // the client may go away while this runs

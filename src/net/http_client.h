@@ -21,7 +21,8 @@
 // turn until its deadline. A response is read whole, bounded by `limits`. Redirects are answers.
 //
 // Names are resolved with getaddrinfo on the Offload; numeric addresses and "localhost" need none.
-// Errors of ours have codes http_*; the message names host and port.
+// Errors have codes http_*; the message names host and port. Metrics: observe() exports stats() as
+// holdfast_http_client_*{client="name"}.
 //
 // Thread: that of the Loop. Destroying it closes idle connections; running requests finish.
 
@@ -36,7 +37,8 @@
 
 namespace holdfast {
 class Offload;
-}
+class Registry;
+} // namespace holdfast
 
 namespace holdfast::net {
 
@@ -90,6 +92,8 @@ class HttpClient {
     Task<HttpResponse> request(HttpClientRequest request, Deadline deadline);
 
     const HttpClientStats& stats() const;
+    /// Exports stats(); the Registry may outlive the client.
+    void observe(Registry& registry, const std::string& name) const;
     void close_idle();
 
   private:

@@ -2,8 +2,8 @@
 
 #include "net/waiter.h"
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,8 @@ namespace holdfast::net {
 namespace {
 
 constexpr unsigned max_in_a_row = 16; ///< pipelined requests before others get a turn
-constexpr std::size_t copied_body_bytes = 16 * 1024; ///< larger ones are written from where they are
+constexpr std::size_t copied_body_bytes =
+    16 * 1024; ///< larger ones are written from where they are
 constexpr Duration linger_timeout = std::chrono::seconds{2};
 constexpr std::string_view our_fault = "Something went wrong on our side.";
 
@@ -37,12 +38,11 @@ std::string http_date(std::int64_t unix_second) {
     auto day = std::chrono::floor<std::chrono::days>(at);
     std::chrono::year_month_day date{day};
     std::chrono::hh_mm_ss time{at - day};
-    return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
-                       days[std::chrono::weekday{day}.c_encoding()],
-                       static_cast<unsigned>(date.day()),
-                       months[static_cast<unsigned>(date.month()) - 1],
-                       static_cast<int>(date.year()), time.hours().count(),
-                       time.minutes().count(), time.seconds().count());
+    return fmt::format(
+        "{}, {:02} {} {} {:02}:{:02}:{:02} GMT", days[std::chrono::weekday{day}.c_encoding()],
+        static_cast<unsigned>(date.day()), months[static_cast<unsigned>(date.month()) - 1],
+        static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
+        time.seconds().count());
 }
 
 const std::string& date_line(HttpServerState& state) {
@@ -165,14 +165,14 @@ asio::awaitable<HttpConnection::Next> HttpConnection::receive_body(const HttpReq
                                        Deadline::after(state_->options.write_timeout));
         if (io != Io::Done) co_return Next::Close;
     }
-    auto outcome = co_await read_http_body(
-        stream_,
-        {.kind = head.body,
-         .length = head.content_length,
-         .limit = state_->options.limits.body_bytes,
-         .deadline = Deadline::after(state_->options.body_timeout),
-         .budget = &state_->bodies},
-        request.body);
+    auto outcome =
+        co_await read_http_body(stream_,
+                                {.kind = head.body,
+                                 .length = head.content_length,
+                                 .limit = state_->options.limits.body_bytes,
+                                 .deadline = Deadline::after(state_->options.body_timeout),
+                                 .budget = &state_->bodies},
+                                request.body);
     body_bytes_ = request.body.size();
     if (!outcome.parsed) co_return co_await refuse(outcome.parsed.error());
     if (outcome.io != Io::Done) co_return co_await read_failed(outcome.io, true);
@@ -196,12 +196,16 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
 }
 
 asio::awaitable<HttpConnection::Next> HttpConnection::answer(HttpResponse response, Reply reply) {
+    if (response.delivery == HttpDelivery::Never) co_return Next::Close;
     write_head(response, reply);
     std::string_view body;
     if (!reply.without_body && !has_no_body(response.status)) {
-        if (response.body.size() <= copied_body_bytes) out_ += response.body;
-        else body = response.body;
+        if (response.body.size() <= copied_body_bytes)
+            out_ += response.body;
+        else
+            body = response.body;
     }
+    if (response.delivery == HttpDelivery::Twice) out_ += std::string(out_).insert(0, body);
     Io io = co_await stream_.write(out_, body, Deadline::after(state_->options.write_timeout));
     if (io == Io::TimedOut) ++state_->stats.timeouts;
     if (io != Io::Done) co_return Next::Close;
@@ -238,8 +242,10 @@ void HttpConnection::write_head(const HttpResponse& response, const Reply& reply
     if (!has_no_body(response.status)) {
         fmt::format_to(to, "Content-Length: {}\r\n", response.body.size());
     }
-    if (!reply.keep_alive) out_ += "Connection: close\r\n";
-    else if (reply.say_keep_alive) out_ += "Connection: keep-alive\r\n";
+    if (!reply.keep_alive)
+        out_ += "Connection: close\r\n";
+    else if (reply.say_keep_alive)
+        out_ += "Connection: keep-alive\r\n";
     out_ += "\r\n";
 }
 

@@ -15,20 +15,25 @@ namespace holdfast::net {
 /// What connections share, and keep alive should the server be destroyed before them.
 struct HttpServerState {
     HttpServerState(Loop& loop, HttpServerOptions o, HttpHandler h)
-        : options(std::move(o)), handler(std::move(h)), bodies{options.bodies_bytes},
+        : options(std::move(o)),
+          handler(std::move(h)),
+          bodies{options.bodies_bytes},
           requests_done(loop, Event::Reset::Manual) {}
 
     HttpServerOptions options;
     HttpHandler handler;
     HttpServerStats stats;
     HttpBodyBudget bodies;
-    Event requests_done; ///< while draining: no request is running
+    Event requests_done;  ///< while draining: no request is running
     ListHook connections; ///< all of them
     ListHook idle;        ///< between two requests, longest idle first
     bool draining = false;
     std::int64_t date_second = -1; ///< of date_line
     std::string date_line;
 };
+
+/// Registers the numbers of `state`.
+void export_stats(Registry& registry, std::shared_ptr<HttpServerState> state, std::string name);
 
 /// Its place among the idle connections.
 class HttpConnection;

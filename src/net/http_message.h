@@ -79,10 +79,15 @@ struct HttpRequest {
     Deadline deadline = Deadline::at(MonoTime{}); ///< the answer must be there by then
 };
 
+/// How often an answer leaves the server: Twice and Never are for peers that fail on purpose.
+/// Never closes the connection instead.
+enum class HttpDelivery : std::uint8_t { Once, Twice, Never };
+
 struct HttpResponse {
     int status = 200;
     HttpHeaders headers;
     std::string body;
+    HttpDelivery delivery = HttpDelivery::Once; ///< of a server's answer
 };
 
 /// "Not Found" for 404; "Status" for what RFC 9110 does not name.

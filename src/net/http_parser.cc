@@ -70,8 +70,7 @@ bool is_http_token(std::string_view text) { return !text.empty() && all_of_class
 /// Reads the field lines of a head into HttpHeaders.
 class HttpFieldParser {
   public:
-    static HttpParsed<void> parse(std::string_view block, std::size_t max_count,
-                                  HttpHeaders& out) {
+    static HttpParsed<void> parse(std::string_view block, std::size_t max_count, HttpHeaders& out) {
         out.text_.assign(block);
         std::string_view rest = out.text_;
         while (!rest.empty()) {
@@ -246,8 +245,7 @@ HttpParsed<void> check_host(const HttpRequestHead& head, std::string_view author
 
 /// RFC 9112, 6.3: a request with neither header has no body. Three signs that one was meant.
 HttpParsed<void> check_length(HttpRequestHead& head, bool explicit_length) {
-    bool sends_body =
-        head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
+    bool sends_body = head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
     if (explicit_length || head.body == HttpBody::Chunked || !sends_body) return {};
     bool announced = head.expects_continue || head.headers.find("Content-Type").has_value();
     if (head.minor_version == 0 || announced) {
@@ -335,7 +333,8 @@ HttpParsed<HttpResponseHead> parse_response_head(std::string_view text, const Ht
     if (!line) return std::unexpected(line.error());
     // HTTP/1.1 SP 3 digits [SP reason]
     constexpr std::size_t status_at = 9;
-    if (line->size() < status_at + 3 || (*line)[8] != ' ') return bad("The status line is malformed.");
+    if (line->size() < status_at + 3 || (*line)[8] != ' ')
+        return bad("The status line is malformed.");
     auto version = parse_version(line->substr(0, 8));
     if (!version) return std::unexpected(version.error());
     for (std::size_t i = status_at; i < status_at + 3; ++i) {
@@ -372,7 +371,8 @@ HttpParsed<std::size_t> ChunkedDecoder::decode(std::string_view input, std::stri
     std::size_t at = 0;
     while (at < input.size() && state_ != State::Done) {
         if (state_ == State::Data) {
-            auto take = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size() - at));
+            auto take =
+                static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size() - at));
             body.append(input.substr(at, take));
             at += take;
             remaining_ -= take;
@@ -414,42 +414,42 @@ HttpParsed<void> ChunkedDecoder::step(char c) {
     };
     bool printable = (char_classes[static_cast<unsigned char>(c)] & Value) != 0;
     switch (state_) {
-    case State::Size:
-        if (int digit = hex_value(c); digit >= 0) {
-            if (++digits_ > max_chunk_digits) return bad("A chunk size is too long.");
-            remaining_ = remaining_ * 16 + static_cast<unsigned>(digit);
-            return {};
-        }
-        if (c == ';') {
-            state_ = State::Extension;
+        case State::Size:
+            if (int digit = hex_value(c); digit >= 0) {
+                if (++digits_ > max_chunk_digits) return bad("A chunk size is too long.");
+                remaining_ = remaining_ * 16 + static_cast<unsigned>(digit);
+                return {};
+            }
+            if (c == ';') {
+                state_ = State::Extension;
+                return size_ended();
+            }
+            if (auto ok = expect('\r', State::SizeLf); !ok) return ok;
             return size_ended();
-        }
-        if (auto ok = expect('\r', State::SizeLf); !ok) return ok;
-        return size_ended();
-    case State::Extension:
-        if (c == '\r') return expect('\r', State::SizeLf);
-        if (!printable || ++line_bytes_ > max_chunk_extension) {
-            return bad("A chunk extension is malformed.");
-        }
-        return {};
-    case State::SizeLf: return expect('\n', remaining_ > 0 ? State::Data : State::TrailerStart);
-    case State::DataCr: return expect('\r', State::DataLf);
-    case State::DataLf: return expect('\n', State::Size);
-    case State::TrailerStart:
-        if (c == '\r') return expect('\r', State::EndLf);
-        if (!is_http_token({&c, 1})) return bad("A trailer is malformed.");
-        state_ = State::Trailer;
-        [[fallthrough]];
-    case State::Trailer:
-        if (c == '\r') return expect('\r', State::TrailerLf);
-        if (!printable || ++trailer_bytes_ > max_trailer_bytes) {
-            return bad("A trailer is malformed.");
-        }
-        return {};
-    case State::TrailerLf: return expect('\n', State::TrailerStart);
-    case State::EndLf: return expect('\n', State::Done);
-    case State::Data:
-    case State::Done: break;
+        case State::Extension:
+            if (c == '\r') return expect('\r', State::SizeLf);
+            if (!printable || ++line_bytes_ > max_chunk_extension) {
+                return bad("A chunk extension is malformed.");
+            }
+            return {};
+        case State::SizeLf: return expect('\n', remaining_ > 0 ? State::Data : State::TrailerStart);
+        case State::DataCr: return expect('\r', State::DataLf);
+        case State::DataLf: return expect('\n', State::Size);
+        case State::TrailerStart:
+            if (c == '\r') return expect('\r', State::EndLf);
+            if (!is_http_token({&c, 1})) return bad("A trailer is malformed.");
+            state_ = State::Trailer;
+            [[fallthrough]];
+        case State::Trailer:
+            if (c == '\r') return expect('\r', State::TrailerLf);
+            if (!printable || ++trailer_bytes_ > max_trailer_bytes) {
+                return bad("A trailer is malformed.");
+            }
+            return {};
+        case State::TrailerLf: return expect('\n', State::TrailerStart);
+        case State::EndLf: return expect('\n', State::Done);
+        case State::Data:
+        case State::Done: break;
     }
     return {};
 }

@@ -3,8 +3,8 @@
 // The HTTP/1.1 parser of server and client: strict, bounded, without I/O.
 //
 // Why our own: what decides about request smuggling is what a parser refuses, and Beast of Boost
-// 1.81 lets a missing Host, folded lines, chunked in HTTP/1.0 and "Transfer-Encoding: chunked, gzip"
-// pass (docs/adr/0001-stack.md). Everything with two readings is an error here:
+// 1.81 lets a missing Host, folded lines, chunked in HTTP/1.0 and "Transfer-Encoding: chunked,
+// gzip" pass (docs/adr/0001-stack.md). Everything with two readings is an error here:
 //
 //   lines end in CRLF, nothing else; no folded lines; no space before the colon; no control
 //   characters; one Host on 1.1; one Content-Length of digits only; Transfer-Encoding only exactly
@@ -27,9 +27,9 @@
 namespace holdfast::net {
 
 struct HttpLimits {
-    std::size_t head_bytes = 16 * 1024; ///< first line and headers: 431
-    std::size_t target_bytes = 8 * 1024; ///< 414
-    std::size_t header_count = 100;      ///< 431
+    std::size_t head_bytes = 16 * 1024;   ///< first line and headers: 431
+    std::size_t target_bytes = 8 * 1024;  ///< 414
+    std::size_t header_count = 100;       ///< 431
     std::size_t body_bytes = 1024 * 1024; ///< 413
 };
 
@@ -90,7 +90,17 @@ class ChunkedDecoder {
 
   private:
     enum class State : std::uint8_t {
-        Size, Extension, SizeLf, Data, DataCr, DataLf, TrailerStart, Trailer, TrailerLf, EndLf, Done
+        Size,
+        Extension,
+        SizeLf,
+        Data,
+        DataCr,
+        DataLf,
+        TrailerStart,
+        Trailer,
+        TrailerLf,
+        EndLf,
+        Done
     };
     HttpParsed<void> step(char c);
     HttpParsed<void> size_ended();

@@ -132,7 +132,9 @@ TEST(HttpSmuggling, Table) {
         {post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
         {post + "Transfer-Encoding: xchunked\r\n\r\n", 400},
         {post + "Transfer-Encoding: \"chunked\"\r\n\r\n", 400},
-        {post + "Transfer-Encoding:\x0B" "chunked\r\n\r\n", 400},
+        {post + "Transfer-Encoding:\x0B"
+                "chunked\r\n\r\n",
+         400},
         {post + "Transfer-Encoding : chunked\r\n\r\n", 400},
         {post + "Transfer-Encoding: chunked;q=1\r\n\r\n", 400},
         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
@@ -163,7 +165,8 @@ TEST(HttpLength, MissingOneIsNoticed) {
 }
 
 TEST(HttpLimitsOfHead, TargetHeadersAndCount) {
-    HttpLimits limits{.head_bytes = 2000, .target_bytes = 500, .header_count = 10, .body_bytes = 10};
+    HttpLimits limits{
+        .head_bytes = 2000, .target_bytes = 500, .header_count = 10, .body_bytes = 10};
     auto target = [](std::size_t n) {
         return "GET /" + std::string(n - 1, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n";
     };
@@ -187,8 +190,9 @@ TEST(HttpLimitsOfHead, TargetHeadersAndCount) {
 }
 
 TEST(HttpRequestHead, Parts) {
-    std::string text = "POST /v1/x%20y?a=b?c HTTP/1.1\r\nHost: api\r\nidempotency-key: k1\r\n"
-                       "Idempotency-Key:  k2 \r\nContent-Length: 3\r\nConnection: a, Close\r\n\r\n";
+    std::string text =
+        "POST /v1/x%20y?a=b?c HTTP/1.1\r\nHost: api\r\nidempotency-key: k1\r\n"
+        "Idempotency-Key:  k2 \r\nContent-Length: 3\r\nConnection: a, Close\r\n\r\n";
     auto head = parse_request_head(text, {});
     ASSERT_TRUE(head);
     EXPECT_EQ(head->method, "POST");
@@ -343,7 +347,8 @@ TEST(HttpChunked, LeavesTheNextMessageAlone) {
     EXPECT_EQ(decode("1\r\nx\r\n0\r\n\r\nGET /", 100).rest, "GET /");
 }
 
-RC_GTEST_PROP(HttpChunkedProperties, AnyBodyInAnySplitComesBack, (const std::vector<std::string>& parts)) {
+RC_GTEST_PROP(HttpChunkedProperties, AnyBodyInAnySplitComesBack,
+              (const std::vector<std::string>& parts)) {
     std::string bytes, body;
     for (const auto& part : parts) {
         if (part.empty()) continue;

@@ -52,13 +52,15 @@ Task<Endpoints> resolve(std::string name, std::uint16_t port, Offload* offload, 
                             {asio::ip::address_v6::loopback(), port}};
     }
     if (!offload) {
-        co_return fail(ErrorClass::Invalid, "http_name_unknown",
-                       "'" + name + "' is not a numeric address, and names are not looked up here.");
+        co_return fail(
+            ErrorClass::Invalid, "http_name_unknown",
+            "'" + name + "' is not a numeric address, and names are not looked up here.");
     }
-    auto found = co_await offloaded(
-        *offload, [name, port] { return look_up(name, port); }, deadline);
+    auto found =
+        co_await offloaded(*offload, [name, port] { return look_up(name, port); }, deadline);
     if (found || found.error().kind != ErrorClass::Unknown) co_return found;
-    co_return fail(ErrorClass::Unavailable, "http_name_unknown", name + " was not resolved in time.");
+    co_return fail(ErrorClass::Unavailable, "http_name_unknown",
+                   name + " was not resolved in time.");
 }
 
 } // namespace
@@ -73,8 +75,10 @@ HttpPool::Lease::Lease(std::shared_ptr<HttpPool> pool, Host& host)
 
 HttpPool::Lease::~Lease() {
     --host_.leased;
-    if (keep_) pool_->give_back(host_, std::move(stream));
-    else --pool_->stats.connections;
+    if (keep_)
+        pool_->give_back(host_, std::move(stream));
+    else
+        --pool_->stats.connections;
     host_.freed.set();
     pool_->forget_if_unused(host_);
 }

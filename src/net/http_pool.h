@@ -79,4 +79,7 @@ class HttpPool : public std::enable_shared_from_this<HttpPool> {
     Alarm sweeper_; ///< closes what has been idle for too long
 };
 
+/// Registers the numbers of `pool`.
+void export_stats(Registry& registry, std::shared_ptr<HttpPool> pool, std::string name);
+
 } // namespace holdfast::net

@@ -6,9 +6,9 @@
 #include "net/timer.h"
 #include "net/waiter.h"
 
+#include <fmt/format.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <fmt/format.h>
 
 #include <cerrno>
 
@@ -73,25 +73,26 @@ HttpResponse render_plain_error(const HttpProblem& problem) {
     HttpResponse response;
     response.status = problem.status;
     response.headers.add("Content-Type", "application/json");
-    response.body = fmt::format(R"({{"error":{{"code":"{}","message":"{}"}}}})" "\n",
+    response.body = fmt::format(R"({{"error":{{"code":"{}","message":"{}"}}}})"
+                                "\n",
                                 escaped(problem.code), escaped(problem.message));
     return response;
 }
 
 int status_of(ErrorClass kind) {
     switch (kind) {
-    case ErrorClass::Invalid: return 400;
-    case ErrorClass::Auth: return 401;
-    case ErrorClass::Declined: return 402;
-    case ErrorClass::Forbidden: return 403;
-    case ErrorClass::NotFound: return 404;
-    case ErrorClass::Conflict: return 409;
-    case ErrorClass::Overload:
-    case ErrorClass::Deadline:
-    case ErrorClass::Unavailable: return 503;
-    case ErrorClass::Unknown:
-    case ErrorClass::Io:
-    case ErrorClass::Bug: break;
+        case ErrorClass::Invalid: return 400;
+        case ErrorClass::Auth: return 401;
+        case ErrorClass::Declined: return 402;
+        case ErrorClass::Forbidden: return 403;
+        case ErrorClass::NotFound: return 404;
+        case ErrorClass::Conflict: return 409;
+        case ErrorClass::Overload:
+        case ErrorClass::Deadline:
+        case ErrorClass::Unavailable: return 503;
+        case ErrorClass::Unknown:
+        case ErrorClass::Io:
+        case ErrorClass::Bug: break;
     }
     return 500;
 }
@@ -144,8 +145,7 @@ void HttpServer::Impl::admit(TcpSocket socket, std::string peer) {
         ++stats.evicted_idle;
         full = false;
     }
-    auto connection =
-        std::make_unique<HttpConnection>(state, std::move(socket), std::move(peer));
+    auto connection = std::make_unique<HttpConnection>(state, std::move(socket), std::move(peer));
     auto task = full ? HttpConnection::turn_away(std::move(connection))
                      : HttpConnection::run(std::move(connection));
     (void)gate.spawn(std::move(task)); // refused only when closing, where closing it is right
@@ -153,8 +153,10 @@ void HttpServer::Impl::admit(TcpSocket socket, std::string peer) {
 
 void HttpServer::Impl::stop_all(ListHook& list) {
     for (ListHook* hook = list.next(); hook != &list; hook = hook->next()) {
-        if (&list == &state->idle) static_cast<HttpIdleHook*>(hook)->connection.stop();
-        else static_cast<HttpConnection*>(hook)->stop();
+        if (&list == &state->idle)
+            static_cast<HttpIdleHook*>(hook)->connection.stop();
+        else
+            static_cast<HttpConnection*>(hook)->stop();
     }
 }
 
@@ -172,11 +174,12 @@ Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, HttpServerOpt
     const HttpLimits& limits = options.limits;
     if (limits.head_bytes < min_head_bytes || limits.target_bytes > limits.head_bytes ||
         limits.header_count == 0 || options.max_connections == 0) {
-        return fail(ErrorClass::Invalid, "http_limits", "The limits of the HTTP server make no sense.");
+        return fail(ErrorClass::Invalid, "http_limits",
+                    "The limits of the HTTP server make no sense.");
     }
     TRY(TcpAcceptor acceptor, listen(loop, options));
-    auto impl = std::make_shared<Impl>(loop, std::move(acceptor), std::move(options),
-                                       std::move(handler));
+    auto impl =
+        std::make_shared<Impl>(loop, std::move(acceptor), std::move(options), std::move(handler));
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
@@ -191,6 +194,10 @@ std::uint16_t HttpServer::port() const {
 }
 
 const HttpServerStats& HttpServer::stats() const { return impl_->state->stats; }
+
+void HttpServer::observe(Registry& registry, const std::string& name) const {
+    export_stats(registry, impl_->state, name);
+}
 
 Task<void> HttpServer::drain(Deadline deadline) {
     auto impl = impl_;

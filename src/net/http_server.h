@@ -25,11 +25,11 @@
 // are being read share `bodies_bytes`: 503 above.
 //
 // drain(): stops listening, lets running requests finish with "Connection: close", then closes idle
-// connections. What still runs at the deadline is cancelled, like any task of a Gate, and its client
-// is given what the handler answers to that.
+// connections. What still runs at the deadline is cancelled, like any task of a Gate, and its
+// client is given what the handler answers to that.
 //
 // Thread: that of the Loop. The server outlives neither the Loop nor its handler; drain() before it
-// is destroyed. Metrics: holdfast_http_* of stats().
+// is destroyed. Metrics: observe() exports stats() as holdfast_http_server_*{server="name"}.
 
 #include "net/http_message.h"
 #include "net/http_parser.h"
@@ -39,6 +39,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+
+namespace holdfast {
+class Registry;
+}
 
 namespace holdfast::net {
 
@@ -73,8 +77,8 @@ struct HttpServerOptions {
 };
 
 struct HttpServerStats {
-    std::size_t connections = 0;       ///< open now
-    std::size_t requests_running = 0;  ///< in a handler now
+    std::size_t connections = 0;      ///< open now
+    std::size_t requests_running = 0; ///< in a handler now
     std::uint64_t accepted = 0;
     std::uint64_t requests = 0;
     std::uint64_t refused_requests = 0; ///< by the parser or a limit
@@ -94,6 +98,8 @@ class HttpServer {
     void start();
     std::uint16_t port() const;
     const HttpServerStats& stats() const;
+    /// Exports stats(); the Registry may outlive the server.
+    void observe(Registry& registry, const std::string& name) const;
 
     /// Error "tasks_still_running" when handlers outlived the deadline.
     Task<void> drain(Deadline deadline);

@@ -17,7 +17,7 @@ using boost::system::error_code;
 
 constexpr auto as_result = asio::as_tuple(asio::deferred);
 constexpr std::size_t first_buffer_bytes = 4 * 1024;
-constexpr std::size_t body_read_bytes = 64 * 1024;     ///< at a time
+constexpr std::size_t body_read_bytes = 64 * 1024; ///< at a time
 constexpr std::size_t chunked_buffer_bytes = 16 * 1024;
 constexpr std::size_t linger_bytes = 256 * 1024; ///< read and dropped, at most
 
@@ -83,7 +83,8 @@ asio::awaitable<Io> HttpStream::read_into(std::string& out, std::size_t bytes, D
     std::size_t had = out.size();
     out.resize(had + bytes);
     begin_operation(deadline);
-    auto [ec, got] = co_await socket_.async_read_some(asio::buffer(out.data() + had, bytes), as_result);
+    auto [ec, got] =
+        co_await socket_.async_read_some(asio::buffer(out.data() + had, bytes), as_result);
     end_operation();
     out.resize(had + got);
     co_return ended(ec);
@@ -179,7 +180,8 @@ asio::awaitable<HttpBodyOutcome> read_chunked(HttpStream& stream, HttpBodyRead r
     for (;;) {
         std::size_t before = body.size();
         auto taken = decoder.decode(stream.buffered(), body);
-        if (auto ok = charge(*read.budget, body, before); !ok) co_return HttpBodyOutcome{.parsed = ok};
+        if (auto ok = charge(*read.budget, body, before); !ok)
+            co_return HttpBodyOutcome{.parsed = ok};
         if (!taken) co_return HttpBodyOutcome{.parsed = std::unexpected(taken.error())};
         stream.consume(*taken);
         if (decoder.done()) co_return HttpBodyOutcome{};

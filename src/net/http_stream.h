@@ -26,10 +26,10 @@ using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Loop::executor_ty
 
 enum class Io : std::uint8_t {
     Done,
-    End,       ///< the peer has closed
+    End, ///< the peer has closed
     TimedOut,
-    Stopped,   ///< by stop(), or the coroutine was cancelled
-    Failed,    ///< reset, or whatever the system says
+    Stopped, ///< by stop(), or the coroutine was cancelled
+    Failed,  ///< reset, or whatever the system says
 };
 
 class HttpStream {
@@ -39,9 +39,7 @@ class HttpStream {
     /// Without delay of small segments, never blocking. Before the first operation.
     bool prepare();
 
-    std::string_view buffered() const {
-        return {buffer_.data() + begin_, end_ - begin_};
-    }
+    std::string_view buffered() const { return {buffer_.data() + begin_, end_ - begin_}; }
     void consume(std::size_t bytes) { begin_ += bytes; }
 
     /// Reads some more into the buffer, which grows up to `limit` bytes (Failed beyond).

@@ -2,7 +2,8 @@
 
 // offloaded(): awaits work that base Offload does on another thread.
 //
-//   CO_TRY(Hash hash, co_await offloaded(offload_, [password, salt] { return argon2(password, salt); },
+//   CO_TRY(Hash hash, co_await offloaded(offload_, [password, salt] { return argon2(password,
+//   salt); },
 //                                        deadline));
 //
 // The work gets values and gives a value (a T, a Result<T> or nothing). A waiter that is late or
@@ -47,8 +48,9 @@ std::unexpected<Error> offload_unfinished_error();
 } // namespace detail
 
 template <class Work>
-Task<typename detail::AsResult<std::invoke_result_t<Work&>>::Value>
-offloaded(Offload& offload, Work work, Deadline deadline) {
+Task<typename detail::AsResult<std::invoke_result_t<Work&>>::Value> offloaded(Offload& offload,
+                                                                              Work work,
+                                                                              Deadline deadline) {
     using Given = std::invoke_result_t<Work&>;
     using T = typename detail::AsResult<Given>::Value;
     Loop& loop = loop_of(co_await asio::this_coro::executor);

@@ -15,8 +15,7 @@ asio::awaitable<void> without_throwing(asio::awaitable<void> body);
 
 /// Keeps the answer of `task` outside of Asio's completion, which would have to default-construct
 /// it. `result` lives until the task has ended.
-template <class T>
-asio::awaitable<void> run_into(Task<T> task, std::optional<Result<T>>& result) {
+template <class T> asio::awaitable<void> run_into(Task<T> task, std::optional<Result<T>>& result) {
     result.emplace(co_await std::move(task));
 }
 

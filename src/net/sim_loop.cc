@@ -67,7 +67,8 @@ bool SimLoop::advance(MonoTime limit) {
     }
     if (!next || *next > limit) return false;
     // Wake-ups that were noted and dropped since are passed over: nothing waits for them.
-    while (env_.now() < *next && env_.advance_to_next_wakeup(*next)) {}
+    while (env_.now() < *next && env_.advance_to_next_wakeup(*next)) {
+    }
     if (env_.now() < *next) env_.advance(*next - env_.now());
     for (Loop* loop : loops_) TimerQueue::of(*loop).fire_due();
     return true;

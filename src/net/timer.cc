@@ -34,8 +34,10 @@ Event::~Event() {
 void Event::set() {
     ListHook& head = waiters_->head;
     if (reset_ == Reset::Auto) {
-        if (head.alone()) set_ = true;
-        else static_cast<Waiter*>(head.next())->complete(Wake::Signalled);
+        if (head.alone())
+            set_ = true;
+        else
+            static_cast<Waiter*>(head.next())->complete(Wake::Signalled);
         return;
     }
     set_ = true;
@@ -52,9 +54,9 @@ Task<bool> Event::wait(Deadline deadline) {
     Waiter waiter(queue_);
     waiter.link_before(waiters_->head);
     switch (co_await waiter.until(deadline.when())) {
-    case Wake::Signalled: co_return true;
-    case Wake::TimedOut: co_return false;
-    case Wake::Cancelled: break;
+        case Wake::Signalled: co_return true;
+        case Wake::TimedOut: co_return false;
+        case Wake::Cancelled: break;
     }
     co_return cancelled_error();
 }

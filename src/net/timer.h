@@ -2,10 +2,10 @@
 
 // Waiting: sleep, Event and with_deadline, the three ways to let time pass in a coroutine.
 //
-// All of them sit on the TimerQueue of the Loop that runs the coroutine (net/timer_queue.h), so they
-// cost no system call and follow the simulated clock under SimEnv. All of them answer an Error with
-// code "cancelled" (Unavailable) when the task is cancelled by its Gate or by with_deadline, also
-// when that happened before the wait began.
+// All of them sit on the TimerQueue of the Loop that runs the coroutine (net/timer_queue.h), so
+// they cost no system call and follow the simulated clock under SimEnv. All of them answer an Error
+// with code "cancelled" (Unavailable) when the task is cancelled by its Gate or by with_deadline,
+// also when that happened before the wait began.
 //
 //   co_await sleep_for(std::chrono::milliseconds{50});
 //
@@ -18,8 +18,8 @@
 // Thread: that of the Loop. From another thread, post to the Loop first.
 
 #include "net/deadline.h"
-#include "net/task.h"
 #include "net/run_into.h"
+#include "net/task.h"
 #include "net/timer_queue.h"
 
 #include <memory>
@@ -71,8 +71,8 @@ std::unexpected<Error> not_run_error();
 /// Runs `task`; when the deadline passes first it is asked to end, and awaited: nothing of it runs
 /// on after this returns. Whatever it answers counts, an answer that came late too (a lost answer,
 /// ErrorClass::Unknown, must not turn into a mere timeout); only "cancelled" becomes
-/// "deadline_passed" (Deadline). Costs about a microsecond: give an operation its own Deadline where
-/// it takes one.
+/// "deadline_passed" (Deadline). Costs about a microsecond: give an operation its own Deadline
+/// where it takes one.
 template <class T> Task<T> with_deadline(Task<T> task, Deadline deadline) {
     std::optional<Result<T>> result;
     bool late = co_await detail::run_until(detail::run_into<T>(std::move(task), result), deadline);

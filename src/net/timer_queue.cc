@@ -20,7 +20,8 @@ TimerNode::~TimerNode() { queue_.remove(*this); }
 TimerQueue& TimerQueue::of(Loop& loop) { return asio::use_service<TimerQueue>(loop); }
 
 TimerQueue::TimerQueue(asio::execution_context& context)
-    : asio::execution_context::service(context), loop_(static_cast<Loop&>(context)),
+    : asio::execution_context::service(context),
+      loop_(static_cast<Loop&>(context)),
       simulated_(Env::current().simulated()) {
     if (!simulated_) kernel_timer_.emplace(loop_);
 }
@@ -66,8 +67,10 @@ void TimerQueue::take_out(std::size_t index) {
     Entry last = heap_.back();
     heap_.pop_back();
     if (index == heap_.size()) return;
-    if (index > 0 && last.before(heap_[(index - 1) / heap_arity])) sift_up(index, last);
-    else sift_down(index, last);
+    if (index > 0 && last.before(heap_[(index - 1) / heap_arity]))
+        sift_up(index, last);
+    else
+        sift_down(index, last);
 }
 
 void TimerQueue::place(std::size_t index, Entry entry) {
@@ -144,8 +147,10 @@ std::optional<MonoTime> TimerQueue::next() const {
 
 void TimerQueue::wake_soon(Waiter& waiter) {
     waiter.link_before(woken_);
-    if (simulated_) simulated_wakes_.push_back(&waiter);
-    else asio::post(loop_, [&waiter] { waiter.resume(); });
+    if (simulated_)
+        simulated_wakes_.push_back(&waiter);
+    else
+        asio::post(loop_, [&waiter] { waiter.resume(); });
 }
 
 void TimerQueue::post_simulated_wake(std::size_t index) {

@@ -74,40 +74,40 @@ class TimerNode {
     explicit TimerNode(TimerQueue& queue) : queue_(queue) {}
     virtual ~TimerNode();
 
-    virtual void on_time() = 0;     ///< the time has come; the node has left the heap
-    virtual void on_shutdown() {}   ///< the loop is being destroyed; the node has left the heap
+    virtual void on_time() = 0;   ///< the time has come; the node has left the heap
+    virtual void on_shutdown() {} ///< the loop is being destroyed; the node has left the heap
 
     TimerQueue& queue_;
 
   private:
     friend class TimerQueue;
-class Waiter;
+    class Waiter;
 
-/// A member of a circular list that leaves it when destroyed.
-struct ListHook {
-    ListHook() = default;
-    ListHook(const ListHook&) = delete;
-    ListHook& operator=(const ListHook&) = delete;
-    ~ListHook() { unlink(); }
+    /// A member of a circular list that leaves it when destroyed.
+    struct ListHook {
+        ListHook() = default;
+        ListHook(const ListHook&) = delete;
+        ListHook& operator=(const ListHook&) = delete;
+        ~ListHook() { unlink(); }
 
-    bool alone() const { return next_ == this; }
-    ListHook* next() const { return next_; }
-    void link_before(ListHook& position) {
-        previous_ = position.previous_;
-        next_ = &position;
-        previous_->next_ = this;
-        position.previous_ = this;
-    }
-    void unlink() {
-        previous_->next_ = next_;
-        next_->previous_ = previous_;
-        previous_ = next_ = this;
-    }
+        bool alone() const { return next_ == this; }
+        ListHook* next() const { return next_; }
+        void link_before(ListHook& position) {
+            previous_ = position.previous_;
+            next_ = &position;
+            previous_->next_ = this;
+            position.previous_ = this;
+        }
+        void unlink() {
+            previous_->next_ = next_;
+            next_->previous_ = previous_;
+            previous_ = next_ = this;
+        }
 
-  private:
-    ListHook* previous_ = this;
-    ListHook* next_ = this;
-};
+      private:
+        ListHook* previous_ = this;
+        ListHook* next_ = this;
+    };
     static constexpr std::size_t absent = static_cast<std::size_t>(-1);
     std::size_t index_ = absent;
 };

@@ -1,6 +1,6 @@
+#include "net/timer.h"
 #include "net/gate.h"
 #include "net/sim_loop.h"
-#include "net/timer.h"
 #include "net/waiter.h"
 
 #include <gtest/gtest.h>
@@ -48,9 +48,7 @@ TEST_F(Waiting, SleepTakesExactlyItsTime) {
     EXPECT_EQ(env.now() - start, Duration(90min));
 }
 
-TEST_F(Waiting, SleepIntoThePastReturns) {
-    ASSERT_TRUE(world.run(answer_after(-5s, 1), 1s));
-}
+TEST_F(Waiting, SleepIntoThePastReturns) { ASSERT_TRUE(world.run(answer_after(-5s, 1), 1s)); }
 
 TEST_F(Waiting, LimitOfASimulationIsAnError) {
     auto result = world.run(answer_after(2h, 3), 1h);
@@ -83,8 +81,8 @@ TEST_F(Waiting, WithDeadlineKeepsAnUnknownOutcome) {
 }
 
 Task<int> nested(Duration outer, Duration inner, Duration work) {
-    co_return co_await with_deadline(
-        with_deadline(answer_after(work, 1), Deadline::after(inner)), Deadline::after(outer));
+    co_return co_await with_deadline(with_deadline(answer_after(work, 1), Deadline::after(inner)),
+                                     Deadline::after(outer));
 }
 
 TEST_F(Waiting, TheEarlierOfNestedDeadlinesCounts) {
@@ -341,7 +339,8 @@ RC_GTEST_PROP(Timers, FireInOrderOfTimeWhateverWasSetMovedAndCancelled, ()) {
     std::vector<int> fired;
     std::vector<std::unique_ptr<Alarm>> alarms;
     for (int i = 0; i < count; ++i) {
-        alarms.push_back(std::make_unique<Alarm>(world.loop(), [i, &fired] { fired.push_back(i); }));
+        alarms.push_back(
+            std::make_unique<Alarm>(world.loop(), [i, &fired] { fired.push_back(i); }));
     }
     std::map<int, std::pair<MonoTime, int>> model;
     int sequence = 0;

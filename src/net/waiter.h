@@ -5,7 +5,8 @@
 //
 // It lives in the frame of the coroutine that waits, so waiting allocates nothing. complete()
 // decides once, later calls do nothing; the coroutine resumes on a turn of its own. While it waits
-// the TimerQueue knows it, so that a Loop that is destroyed can destroy the coroutine. For the sources in net/ only: includes more of Asio than net/task.h does.
+// the TimerQueue knows it, so that a Loop that is destroyed can destroy the coroutine. For the
+// sources in net/ only: includes more of Asio than net/task.h does.
 
 #include "net/timer_queue.h"
 
@@ -55,10 +56,13 @@ class Waiter final : public TimerNode, public ListHook {
             waiter->completed_ = false;
             waiter->handler_ = std::forward<Handler>(handler);
             if (slot.is_connected()) {
-                slot.assign([w = waiter](asio::cancellation_type) { w->complete(Wake::Cancelled); });
+                slot.assign(
+                    [w = waiter](asio::cancellation_type) { w->complete(Wake::Cancelled); });
             }
-            if (when == MonoTime::min()) waiter->complete(Wake::Signalled);
-            else waiter->queue_.set(*waiter, when);
+            if (when == MonoTime::min())
+                waiter->complete(Wake::Signalled);
+            else
+                waiter->queue_.set(*waiter, when);
         }
     };
 

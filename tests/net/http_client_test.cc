@@ -1,6 +1,6 @@
+#include "net/http_client.h"
 #include "net/block_on.h"
 #include "net/gate.h"
-#include "net/http_client.h"
 #include "net/timer.h"
 #include "raw_peer.h"
 
@@ -33,7 +33,9 @@ class HttpClientTest : public testing::Test {
     }
 
     void options(HttpClientOptions o) { client = std::make_unique<HttpClient>(loop, o); }
-    void peer(std::function<void()> plays) { peer_ = std::async(std::launch::async, std::move(plays)); }
+    void peer(std::function<void()> plays) {
+        peer_ = std::async(std::launch::async, std::move(plays));
+    }
     /// Accepts a connection, reads a request, sends these bytes.
     RawSocket serve(std::string_view answer) {
         RawSocket socket = listener.accept();
@@ -73,8 +75,9 @@ TEST_F(HttpClientTest, SendsWhatItWasGivenAndReadsTheAnswer) {
     peer([this] {
         RawSocket socket = listener.accept();
         last_request = socket.receive("hello");
-        socket.send("HTTP/1.1 201 Created\r\nX-Id: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    "3\r\nabc\r\n0\r\n\r\n");
+        socket.send(
+            "HTTP/1.1 201 Created\r\nX-Id: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "3\r\nabc\r\n0\r\n\r\n");
     });
     HttpClientRequest request = to_peer("POST", "/v1/x?y=z");
     request.headers.add("X-Key", "k");
@@ -85,15 +88,16 @@ TEST_F(HttpClientTest, SendsWhatItWasGivenAndReadsTheAnswer) {
     EXPECT_EQ(answer->status, 201);
     EXPECT_EQ(answer->headers.get("x-id"), "7");
     EXPECT_EQ(answer->body, "abc");
-    EXPECT_EQ(last_request, "POST /v1/x?y=z HTTP/1.1\r\nHost: 127.0.0.1:" +
-                                std::to_string(listener.port()) +
-                                "\r\nX-Key: k\r\nContent-Length: 5\r\n\r\nhello");
+    EXPECT_EQ(last_request,
+              "POST /v1/x?y=z HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(listener.port()) +
+                  "\r\nX-Key: k\r\nContent-Length: 5\r\n\r\nhello");
 }
 
 TEST_F(HttpClientTest, KeepsConnectionsAndSkipsInterimAnswers) {
     peer([this] {
-        RawSocket socket = serve("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" +
-                                 std::string(ok));
+        RawSocket socket =
+            serve("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" +
+                  std::string(ok));
         socket.receive("\r\n\r\n");
         socket.send(ok);
         socket.receive("\r\n\r\n");
@@ -161,10 +165,13 @@ TEST_F(HttpClientTest, NothingSentIsUnavailable) {
 }
 
 TEST_F(HttpClientTest, SentAndNotAnsweredIsUnknown) {
-    auto unknown = [](const char* code) { return std::pair(std::string(code), ErrorClass::Unknown); };
+    auto unknown = [](const char* code) {
+        return std::pair(std::string(code), ErrorClass::Unknown);
+    };
     EXPECT_EQ(error_for(""), unknown("http_answer_lost"));
     EXPECT_EQ(error_for("HTTP/1.1 200 OK\r\nContent-Le"), unknown("http_answer_lost"));
-    EXPECT_EQ(error_for("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal"), unknown("http_answer_lost"));
+    EXPECT_EQ(error_for("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal"),
+              unknown("http_answer_lost"));
     EXPECT_EQ(error_for("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal"),
               unknown("http_answer_lost"));
     EXPECT_EQ(error_for("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
@@ -198,15 +205,17 @@ TEST_F(HttpClientTest, CancelledAfterSendingIsUnknownToo) {
         RawSocket silent = serve("");
         EXPECT_TRUE(silent.closed());
     });
-    auto late = block_on(
-        loop, with_deadline(client->request(to_peer("POST"), Deadline::after(1h)), Deadline::after(200ms)));
+    auto late = block_on(loop, with_deadline(client->request(to_peer("POST"), Deadline::after(1h)),
+                                             Deadline::after(200ms)));
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().kind, ErrorClass::Unknown);
 }
 
 TEST_F(HttpClientTest, AConnectionClosedWhileIdleIsNotUsed) {
     peer([this] {
-        { RawSocket first = serve(ok); }
+        {
+            RawSocket first = serve(ok);
+        }
         (void)serve(ok);
     });
     ASSERT_TRUE(ask(to_peer("POST")));
@@ -279,12 +288,12 @@ TEST_F(HttpClientTest, RequestsWaitTheirTurnInOrderAndWithinLimits) {
     std::vector<std::string> outcomes;
     for (const char* target : {"/1", "/2", "/3", "/4", "/5"}) {
         Duration patience = target[1] == '4' ? 10ms : 5s;
-        ASSERT_TRUE(gate.spawn(ask_into(client.get(), to_peer("GET", target),
-                                        Deadline::after(patience), &outcomes)));
+        ASSERT_TRUE(gate.spawn(
+            ask_into(client.get(), to_peer("GET", target), Deadline::after(patience), &outcomes)));
     }
     ASSERT_TRUE(block_on(loop, gate.close(Deadline::after(10s))));
-    EXPECT_EQ(outcomes, (std::vector<std::string>{"http_queue_full", "http_no_connection", "/1", "/2",
-                                                  "/3"}));
+    EXPECT_EQ(outcomes, (std::vector<std::string>{"http_queue_full", "http_no_connection", "/1",
+                                                  "/2", "/3"}));
     EXPECT_EQ(client->stats().connects, 1u);
     EXPECT_EQ(client->stats().waiting, 0u);
 }

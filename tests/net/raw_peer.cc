@@ -3,11 +3,11 @@
 #include "base/result.h"
 
 #include <arpa/inet.h>
-#include <cstdlib>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cstdlib>
 
 namespace holdfast::net::test {
 
