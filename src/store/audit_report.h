@@ -11,8 +11,8 @@
 
 namespace holdfast::store {
 
-/// Findings of one check beyond this many are counted, not listed.
-inline constexpr int findings_per_check_max = 100;
+/// At most so many findings of one check are listed; the first ones.
+inline constexpr std::int32_t findings_per_check_max = 100;
 
 struct Finding {
     std::string check;   ///< snake_case, stable: see audit.h
@@ -23,7 +23,7 @@ struct Finding {
 
 struct AuditReport {
     std::vector<Finding> findings;
-    std::map<std::string, std::int64_t> checked; ///< how many of each kind of row were looked at
+    std::map<std::string, std::int64_t> checked; ///< how much of what was looked at
     bool clean() const { return findings.empty(); }
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "store/batch_query.h"
+#include "store/detail/read_seal.h"
 #include "store/sql_batches.h"
 
 #include <fmt/format.h>
@@ -33,13 +34,6 @@ Error begin_error(Error error) {
         error.message = "Another request holds this object for too long.";
     }
     return error;
-}
-
-Result<Seal> read_seal(db::Row row) {
-    Seal seal;
-    TRY_VOID(row.read(seal.lane, seal.sequence, seal.created, seal.commands, seal.rows, seal.events,
-                      seal.entries, seal.entries_sum_minor, seal.digest, seal.previous, seal.hash));
-    return seal;
 }
 
 } // namespace
