@@ -59,7 +59,7 @@ bool Exchange::can_cancel() const {
 Result<std::vector<QueryResult>> Exchange::verdict(const std::optional<Error>& interruption) {
     if (refusal_ && !refusal_leaves_doubt_) return std::unexpected(std::move(*refusal_));
     if (interruption && !commit_at_) return std::unexpected(*interruption);
-    if (interruption && answered_ <= *commit_at_) {
+    if (refusal_ || (interruption && answered_ <= *commit_at_)) {
         const Error& reason = refusal_ ? *refusal_ : *interruption;
         return fail(
             Error{.kind = ErrorClass::Unknown,

@@ -231,7 +231,7 @@ Pooled Pool::State::lend(Loan loan, MonoTime asked) {
 void Pool::State::give_back(Loan loan) {
     --used_;
     metrics_.use_time.observe(MonotonicClock::now() - loan.since);
-    const bool surplus = open() + 1 > limits_.max_connections();
+    const bool surplus = idle_.size() + used_ + connecting_ >= limits_.max_connections();
     if (surplus || !usable(loan))
         dispose(std::move(loan.connection));
     else
