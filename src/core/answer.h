@@ -32,6 +32,7 @@ struct ReplayRecord {
     Uuid request_id; ///< of the original request, for Original-Request
     WallTime created;
     Answer answer;
+    bool operator==(const ReplayRecord&) const = default;
 };
 
 } // namespace holdfast::core

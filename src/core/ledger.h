@@ -86,16 +86,19 @@ struct BalanceTransaction {
     std::optional<std::string> description;
 
     std::int64_t net_minor() const { return amount.minor - fee_minor; }
+    bool operator==(const BalanceTransaction&) const = default;
 };
 
 struct LedgerTransaction {
     BalanceTransaction balance_transaction;
     std::vector<Entry> entries;
+    bool operator==(const LedgerTransaction&) const = default;
 };
 
 struct Delta {
     LedgerAccount account;
     std::int64_t amount_minor = 0;
+    bool operator==(const Delta&) const = default;
 };
 
 /// Fee for one capture: rate half-even in the payment's currency plus the fixed part, never more

@@ -86,6 +86,7 @@ struct PaymentIntent {
     CancellationReason cancellation_reason = CancellationReason::None;
     PaymentDetails details;
     std::uint64_t request_fingerprint = 0;
+    bool operator==(const PaymentIntent&) const = default;
 };
 
 enum class ChargeStatus : std::uint8_t { Pending, Succeeded, Failed };
@@ -112,6 +113,7 @@ struct Charge {
     std::optional<CardFailure> failure;
     std::string authorization_code; ///< the issuer's
     PaymentDetails details;
+    bool operator==(const Charge&) const = default;
 };
 
 enum class RefundStatus : std::uint8_t { Pending, Succeeded, Failed, Canceled };
@@ -132,6 +134,7 @@ struct Refund {
     Id<struct BalanceTransaction> failure_balance_transaction;
     Metadata metadata;
     std::uint64_t request_fingerprint = 0;
+    bool operator==(const Refund&) const = default;
 };
 
 } // namespace holdfast::core

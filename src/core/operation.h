@@ -65,6 +65,7 @@ struct Operation {
     RequestContext request;
     CancellationReason cancellation_reason = CancellationReason::None; ///< for Void
     Id<PaymentMethod> save_payment_method; ///< attached to the customer on approval; may be nil
+    bool operator==(const Operation&) const = default;
 };
 
 /// What the acquirer finally said.
@@ -72,6 +73,7 @@ struct OperationOutcome {
     OperationState state = OperationState::Approved; ///< never Started
     CardFailure failure;                             ///< when Declined or Reversed
     std::string authorization_code;
+    bool operator==(const OperationOutcome&) const = default;
 };
 
 } // namespace holdfast::core

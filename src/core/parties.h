@@ -96,6 +96,7 @@ struct Customer {
     std::int64_t balance_minor = 0;
     Metadata metadata;
     std::uint64_t request_fingerprint = 0; ///< of the request that created it
+    bool operator==(const Customer&) const = default;
 };
 
 struct PaymentMethod {
@@ -112,6 +113,7 @@ struct PaymentMethod {
     std::string allow_redisplay = "unspecified";
     Metadata metadata;
     std::uint64_t request_fingerprint = 0;
+    bool operator==(const PaymentMethod&) const = default;
 };
 
 struct Token {
@@ -125,6 +127,7 @@ struct Token {
     std::string vault_token;
     BillingDetails billing_details;
     std::uint64_t request_fingerprint = 0;
+    bool operator==(const Token&) const = default;
 };
 
 } // namespace holdfast::core

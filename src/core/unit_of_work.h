@@ -59,6 +59,7 @@ template <class T> class Rows {
     const std::set<RowKey>& inserted() const { return inserted_; }
     const std::set<RowKey>& updated() const { return updated_; }
     bool dirty() const { return !inserted_.empty() || !updated_.empty(); }
+    bool operator==(const Rows&) const = default;
 
   private:
     std::map<RowKey, T> rows_;
@@ -77,6 +78,7 @@ struct Event {
     Uuid request_id;
     std::string idempotency_key;
     std::int64_t sequence = 0; ///< given by the database; orders events of one instant
+    bool operator==(const Event&) const = default;
 };
 
 struct UnitOfWork {
@@ -92,6 +94,7 @@ struct UnitOfWork {
     std::vector<Event> events;
     std::vector<LedgerTransaction> transactions;
     std::vector<ReplayRecord> new_replays;
+    bool operator==(const UnitOfWork&) const = default;
 };
 
 /// How a command needs a row. Lock roots only: a payment intent's lock covers its charges,
