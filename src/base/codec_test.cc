@@ -173,6 +173,7 @@ TEST(Codec, RefusesWhatTheTypeCannotHold) {
     EXPECT_EQ(problem_with(std::uint64_t{}, "ffffffffffffffffff01"), "");
     EXPECT_EQ(problem_with(std::vector<std::string>{}, "ffffffff0f00"),
               "A count is over its limit.");
+    EXPECT_EQ(problem_with(std::vector<std::string>{}, "0500"), "A count is over its limit.");
     EXPECT_EQ(problem_with(std::string{}, "ffffffff0f00"), "A length is over its limit.");
     using Map = std::map<std::string, bool>;
     EXPECT_EQ(problem_with(Map{}, "02016100016200"), "");
