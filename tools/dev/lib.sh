@@ -127,7 +127,7 @@ need_npm_packages() {
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 configure() { # configure PRESET
-    if [ ! -f "build/$1/build.ninja" ]; then
+    if [ ! -f "build/$1/build.ninja" ] || [ CMakePresets.json -nt "build/$1/build.ninja" ]; then
         say "Configuring build/$1"
         quietly "build/log/configure-$1.log" cmake --preset "$1"
     fi

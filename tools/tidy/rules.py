@@ -46,7 +46,7 @@ MAY_INCLUDE = {
 
 # Libraries that one folder keeps to itself: pattern of the include, who may, why.
 CONFINED = (
-    (r"<boost/beast", r"^src/net/.*\.cc$", "Beast costs 6 s a unit: only src/net/*.cc includes it"),
+    (r"<boost/beast", r"^$", "src/net has a stricter HTTP parser (docs/adr/0001-stack.md)"),
     (r"<libpq", r"^src/db/", "libpq is driven by src/db only"),
     (r"<boost/asio", r"^src/(?!base/|core/|api/)", "base, core and api know no event loop"),
     (r"<sodium", r"^src/base/", "cryptography goes through src/base"),
@@ -76,7 +76,7 @@ def include_direction(tree):
 
 @rule
 def confined_library(tree):
-    """Beast, libpq, Asio and libsodium stay in the folders that wrap them."""
+    """libpq, Asio and libsodium stay in the folders that wrap them."""
     for path, text in tree.texts(SRC):
         for number, line in lines(text):
             for include, allowed, why in CONFINED:
