@@ -41,7 +41,7 @@ TEST(Subprocess, ASessionDiesWithItsChildren) {
     ProcessName reused = *leader;
     reused.start_ticks += 1; // another process under the same pid
     EXPECT_FALSE(is_alive(reused));
-    EXPECT_EQ(session_members(reused), 2); // the leader itself started before that
+    EXPECT_LE(session_members(reused), 2); // the leader started before that, in a tick of 10 ms
     signal_session(*leader, SIGKILL);
     while (session_members(*leader) > 0) ::sched_yield();
     std::optional<Exit> exit;
