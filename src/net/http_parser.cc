@@ -279,7 +279,7 @@ HttpParsed<std::size_t> find_request_head_end(std::string_view buffer, std::size
         return bad("This is not an HTTP/1.1 request.");
     }
     std::size_t line_limit = limits.target_bytes + request_line_extra;
-    if (scanned < line_limit && buffer.size() > line_limit) {
+    if (scanned <= line_limit && buffer.size() > line_limit) {
         if (buffer.substr(0, line_limit).find('\n') == std::string_view::npos) {
             return problem(414, "uri_too_long", "The request target is too long.");
         }

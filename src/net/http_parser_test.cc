@@ -229,6 +229,18 @@ TEST(HttpKeepAlive, Table) {
     EXPECT_FALSE(keeps("1.0", "keep-alive, close"));
 }
 
+TEST(HttpLimitsOfHead, ALongLineIsSeenWhateverTheSplit) {
+    const std::string bytes = "GET /" + std::string(9000, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    std::size_t scanned = 0;
+    std::size_t refused_at = 0;
+    for (std::size_t have = 1; have <= bytes.size() && refused_at == 0; ++have) {
+        auto size = find_request_head_end(std::string_view(bytes).substr(0, have), scanned, {});
+        if (!size) refused_at = have;
+    }
+    EXPECT_GT(refused_at, 8192u);
+    EXPECT_LT(refused_at, 8300u) << "before the line has ended";
+}
+
 // ---- responses
 
 int judge_response(std::string_view bytes, bool to_head = false) {

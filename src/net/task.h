@@ -10,7 +10,7 @@
 //  - every spawn goes through a Gate (net/gate.h), every await carries a Deadline (net/deadline.h),
 //    which is re-checked afterwards.
 //
-// Including this costs Asio's awaitable; Beast stays inside net/http_*.cc.
+// Including this costs Asio's awaitable; sockets stay inside the sources of net and db.
 
 #include "base/result.h"
 
