@@ -69,6 +69,36 @@ TEST_F(Connecting, OverTcpWithAPasswordAndByName) {
     EXPECT_EQ(refused.error().message.find("wrong"), std::string::npos);
 }
 
+TEST_F(Connecting, OverTlsWithLargeAnswersAndCancels) {
+    test::PgCluster cluster({.tcp = true});
+    const std::string data = cluster.execute("SHOW data_directory");
+    const auto user = unprivileged_user({"postgres"});
+    ASSERT_TRUE(user);
+    SpawnOptions openssl{
+        .argv = {"/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                 "/CN=test", "-keyout", data + "/server.key", "-out", data + "/server.crt"},
+        .user = *user};
+    ASSERT_TRUE(holdfast::run(openssl, 30s));
+    cluster.execute("CREATE ROLE app LOGIN PASSWORD 'right'");
+    cluster.execute("ALTER SYSTEM SET ssl = on");
+    cluster.execute("SELECT pg_reload_conf()");
+    const auto url = cluster.tcp_url("postgres", "app") + " password=right sslmode=require";
+    auto connection = try_connect(options_of(url));
+    for (int tries = 0; tries < 100 && !connection; ++tries) { // until the setting has arrived
+        connection = try_connect(options_of(url));
+    }
+    ASSERT_TRUE(connection) << to_string(connection.error());
+    EXPECT_TRUE(
+        value_of<bool>(**connection, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"));
+    auto large = run_sql(**connection, "SELECT repeat('x', 5000000)");
+    ASSERT_TRUE(large) << to_string(large.error());
+    EXPECT_EQ((*large)[0].front().get<std::string_view>(0)->size(), 5'000'000u);
+    Pipeline sleep(Effect::Read);
+    sleep.add_sql("SELECT pg_sleep(30)");
+    EXPECT_EQ(run(**connection, sleep, 100ms).error().code, "deadline_passed");
+    EXPECT_TRUE(wait((*connection)->dispose(in(5s))));
+}
+
 TEST_F(Connecting, GivesUpAtItsDeadline) {
     test::PgCluster cluster;
     cluster.suspend(true);
