@@ -257,11 +257,13 @@ std::string percent_encode(std::string_view text) {
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
     std::string out;
     out.reserve(text.size());
+    std::size_t plain_from = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '+' && plus_is_space) {
+        const bool space = text[i] == '+' && plus_is_space;
+        if (text[i] != '%' && !space) continue;
+        out += text.substr(plain_from, i - plain_from);
+        if (space) {
             out += ' ';
-        } else if (text[i] != '%') {
-            out += text[i];
         } else {
             if (text.size() - i < 3) return std::nullopt;
             const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
@@ -269,7 +271,9 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
             out += static_cast<char>(high << 4 | low);
             i += 2;
         }
+        plain_from = i + 1;
     }
+    out += text.substr(plain_from);
     return out;
 }
 

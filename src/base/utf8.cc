@@ -22,14 +22,15 @@ std::size_t plain_words(const char* at, std::size_t size) {
     return done;
 }
 
+bool plain(unsigned char c) { return c > 0 && c < 0x80; }
+
 bool continuation(unsigned char c) { return (c & 0xC0) == 0x80; }
 
-/// Length of the sequence at `at`, or 0 when it is none.
+/// Length of the sequence that `text` begins with, ASCII aside, or 0 when it is none.
 std::size_t sequence_length(const char* text, std::size_t left) {
     const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char lead = byte(0);
-    if (lead < 0x80) return lead == 0 ? 0 : 1;
-    if (lead < 0xC2) return 0; // a continuation, or an overlong form of ASCII
+    if (lead < 0xC2) return 0; // NUL, a continuation, or an overlong form of ASCII
     if (lead < 0xE0) return left >= 2 && continuation(byte(1)) ? 2 : 0;
     if (lead < 0xF0) {
         if (left < 3 || !continuation(byte(1)) || !continuation(byte(2))) return 0;
@@ -47,14 +48,14 @@ std::size_t sequence_length(const char* text, std::size_t left) {
 } // namespace
 
 bool valid_text(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
+    for (std::size_t at = 0;;) {
         at += plain_words(text.data() + at, text.size() - at);
-        if (at == text.size()) break;
+        while (at < text.size() && plain(static_cast<unsigned char>(text[at]))) ++at;
+        if (at == text.size()) return true;
         const std::size_t length = sequence_length(text.data() + at, text.size() - at);
         if (length == 0) return false;
         at += length;
     }
-    return true;
 }
 
 std::size_t code_points(std::string_view valid_text) {
