@@ -77,7 +77,7 @@ Result<std::string> idempotency_key_of(const HttpRequest& request) {
     auto given = request.headers.find("Idempotency-Key");
     if (!given) return std::string{};
     if (given->empty() || given->size() > PaymentApi::idempotency_key_length_max ||
-        !valid_utf8(*given))
+        !valid_text(*given))
         return fail(invalid_parameter(
             "idempotency_key_invalid", "",
             fmt::format("The Idempotency-Key header must have 1 to {} characters.",
@@ -167,11 +167,38 @@ PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& proc
       services_{env, store, processor, connector, identity, directory, presenter_},
       metrics_(registry) {}
 
+/// stripe-node reports how long its previous request took, by request id: the latency that counts
+/// is the one the client saw.
+void PaymentApi::note_telemetry(std::string_view telemetry) {
+    if (telemetry.empty() || telemetry.size() > telemetry_length_max) return;
+    auto parsed = parse_json(telemetry);
+    const auto* last = parsed ? json_find(*parsed, "last_request_metrics") : nullptr;
+    if (!last) return;
+    auto id = json_text(*last, "request_id");
+    auto duration_ms = json_integer(*last, "request_duration_ms", 0, 3'600'000);
+    if (!id || !duration_ms) return;
+    metrics_.client_measured(std::chrono::milliseconds{*duration_ms});
+    log::debug("client_telemetry", {{"request", *id}, {"duration_ms", *duration_ms}});
+}
+
+void PaymentApi::note_request(const HttpRequest& request, const Reply& reply,
+                              const Uuid& request_id) {
+    const Route* route = match_route(request.method, request.path).route;
+    const Duration took = MonotonicClock::now() - request.received;
+    metrics_.answered(route, request.method, reply, took);
+    log::debug("api_request", {log::request(request_id),
+                               {"method", request.method},
+                               {"route", route ? route->pattern : std::string_view("none")},
+                               {"status", reply.status},
+                               {"duration_us", took.count()},
+                               {"replayed", reply.replayed}});
+}
+
 net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
     Reply reply = error_reply({.kind = problem.status == 503 ? ErrorClass::Overload
                                                              : ErrorClass::Invalid,
-                               .code = problem.code,
-                               .message = problem.message});
+                               .code = std::string(problem.code),
+                               .message = std::string(problem.message)});
     HttpResponse response;
     response.status = problem.status;
     response.headers.add("Content-Type", "application/json");

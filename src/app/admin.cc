@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/json_writer.h"
+#include "guard/migrations.h"
 
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ namespace {
 using net::Deadline;
 using net::Task;
 
+constexpr Duration migration_patience = std::chrono::minutes{10};
 constexpr Duration command_patience = std::chrono::seconds{20};
 constexpr std::string_view keys_file = "secrets/api_keys.json";
 
@@ -86,6 +88,17 @@ NewKey make_key(Env& env, const core::Account& account, bool publishable) {
     stored.hint = prefix + "..." + text.substr(text.size() - 4);
     stored.created = env.wall();
     return {SecretString(std::move(text)), std::move(stored)};
+}
+
+Result<void> migrate(const std::string& url, const std::function<void(std::string_view)>& progress) {
+    Offload offload({.threads = 1});
+    net::Loop loop{1};
+    TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
+    options.role = "migrate";
+    guard::Migrations migrations(loop, db::connector(loop, offload, std::move(options)),
+                                 {.progress = progress});
+    TRY(auto applied, net::block_on(loop, migrations.up(Deadline::after(migration_patience))));
+    return {};
 }
 
 Result<TestAccount> ensure_test_account(Env& env, const DataDirectory& data,

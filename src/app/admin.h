@@ -29,8 +29,9 @@ template <class Work>
 auto with_store(const std::string& url, std::string name, Work work)
     -> decltype(net::block_on(std::declval<net::Loop&>(), work(std::declval<store::Store&>()))) {
     Offload offload({.threads = 1});
+    Registry registry;
     net::Loop loop{1};
-    TRY(auto database, Database::create(loop, offload, url, std::move(name)));
+    TRY(auto database, Database::create(loop, offload, registry, url, std::move(name)));
     auto result = net::block_on(loop, work(database->store()));
     auto closed = net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));
     if (!closed) BUG("a command left a connection open");

@@ -204,7 +204,8 @@ Result<Target> resolved(Target target) {
                                 text.error().message));
     TRY(auto json, parse_json(*text));
     const auto fill = [&](std::string& into, std::string_view field) -> Result<void> {
-        if (into.empty()) TRY(into, json_text(json, field));
+        if (!into.empty()) return {};
+        TRY(into, json_text(json, field));
         return {};
     };
     TRY_VOID(fill(target.database_url, "database_url"));

@@ -17,14 +17,15 @@ constexpr std::string_view become_app_role =
 } // namespace
 
 Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& offload,
-                                                   const std::string& url, std::string name) {
+                                                   Registry& registry, const std::string& url,
+                                                   std::string name) {
     TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
     options.role = std::move(name);
     if (options.value("user") != app_role)
         options.set("options", fmt::format("{} {}", options.value("options"), become_app_role));
     log::info("database", {{"url", options.redacted()}});
     return std::unique_ptr<Database>(
-        new Database(loop, db::connector(loop, offload, std::move(options))));
+        new Database(loop, registry, db::connector(loop, offload, std::move(options))));
 }
 
 } // namespace holdfast::app

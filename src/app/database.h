@@ -2,10 +2,11 @@
 
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
-// Owns the pool; the loop and Offload it is given outlive it. Connects as whoever the URL names; if
+// Owns the pool; the loop, Offload and Registry it is given outlive it. Connects as whoever the URL names; if
 // that is not holdfast_app (a server of yours, --database-url), every session becomes it with the
 // option `role`, so that the privileges and pinned plans of that role apply all the same.
 
+#include "base/metrics.h"
 #include "base/offload.h"
 #include "db/pool.h"
 #include "store/pg_store.h"
@@ -19,15 +20,16 @@ class Database {
   public:
     /// `name` shows in pg_stat_activity. Error Invalid when the URL is none.
     static Result<std::unique_ptr<Database>> create(net::Loop& loop, Offload& offload,
-                                                    const std::string& url, std::string name);
+                                                    Registry& registry, const std::string& url,
+                                                    std::string name);
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
     net::Task<void> close(net::Deadline deadline) { return pool_.close(deadline); }
 
   private:
-    Database(net::Loop& loop, db::Pool::Connect connect)
-        : pool_(loop, {}, limits_, connect), store_(pool_, connect) {}
+    Database(net::Loop& loop, Registry& registry, db::Pool::Connect connect)
+        : pool_(loop, registry, {}, limits_, connect), store_(pool_, connect) {}
 
     db::FixedLimits limits_;
     db::Pool pool_;

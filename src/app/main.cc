@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/serve.h"
 #include "app/up.h"
+#include "base/env.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,14 +17,17 @@ PortReservation::~PortReservation() {
     if (socket_ >= 0) ::close(socket_);
 }
 
-Result<PortReservation> PortReservation::create(const std::string& address, std::uint16_t port) {
+Result<PortReservation> PortReservation::create(const std::string& address, std::uint16_t port,
+                                                const std::optional<UserIdentity>& user) {
     sockaddr_in where{};
     where.sin_family = AF_INET;
     where.sin_port = htons(port);
     if (::inet_pton(AF_INET, address.c_str(), &where.sin_addr) != 1)
         return fail(ErrorClass::Invalid, "address_invalid",
                     fmt::format("{} is not an IPv4 address", address));
+    const int before = user ? ::setfsuid(user->uid) : -1; // owner of the new socket
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (user) ::setfsuid(static_cast<uid_t>(before));
     if (fd < 0) return fail(ErrorClass::Io, "socket_failed", std::strerror(errno));
     PortReservation reservation(fd, port);
     const int on = 1;

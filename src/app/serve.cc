@@ -5,20 +5,19 @@
 #include "app/database.h"
 #include "app/metrics_page.h"
 #include "app/readiness.h"
+#include "app/signals.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "gateway/signed_http_connector.h"
 #include "net/block_on.h"
 #include "net/http_server.h"
 #include "net/loop_watch.h"
+#include "net/timer.h"
 #include "processor/folder.h"
 #include "processor/processor.h"
 #include "processor/resolver.h"
 
-#include <boost/asio/signal_set.hpp>
 #include <fmt/format.h>
-
-#include <csignal>
 
 namespace holdfast::app {
 namespace {
@@ -45,6 +44,7 @@ class Process {
     Task<void> start();
     Task<void> stop();
     net::Loop& loop() { return loop_; }
+    Registry& registry() { return registry_; }
 
   private:
     Task<void> open_store();
@@ -58,10 +58,10 @@ class Process {
 
     ServeOptions options_;
     Env& env_;
+    Registry registry_;
     Offload offload_;
     net::Loop loop_;
     std::optional<core::Identity> identity_;
-    Registry registry_;
     std::unique_ptr<Database> database_;
     std::unique_ptr<gateway::Connector> connector_;
     std::optional<api::Directory> directory_;
@@ -98,7 +98,8 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
 }
 
 Task<void> Process::open_store() {
-    CO_TRY(database_, Database::create(loop_, offload_, options_.database_url, options_.name));
+    CO_TRY(database_, Database::create(loop_, offload_, registry_, options_.database_url,
+                                       options_.name));
     directory_.emplace(store());
     const Deadline deadline = Deadline::after(start_patience);
     while (true) {
@@ -114,12 +115,14 @@ Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
     CO_TRY(connector_, gateway::SignedHttpConnector::create(
                            loop_, env_, {.base_url = options_.acquirer_url,
-                                         .secret = std::move(secret)}));
+                                         .secret = std::move(secret),
+                                         .offload = &offload_}));
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
     CO_TRY(processor_, co_await processor::Processor::create(loop_, env_, store(), *connector_,
                                                              *identity_, lookup,
                                                              {.metrics = &registry_}));
-    resolver_ = std::make_unique<processor::Resolver>(loop_, env_, store(), *processor_);
+    resolver_ = std::make_unique<processor::Resolver>(loop_, env_, store(), *processor_,
+                                                       processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();
     if (!takes_payments()) {
         folder_ = std::make_unique<processor::Folder>(loop_, env_, store());
@@ -141,6 +144,7 @@ Task<void> Process::start_http() {
                                     .reuse_port = true},
                                    [this](HttpRequest r) { return answer_admin(std::move(r)); }));
     admin_server_->start();
+    admin_server_->observe(registry_, "admin");
     if (!takes_payments()) co_return Result<void>{};
     api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_);
     CO_TRY(api_server_,
@@ -152,6 +156,7 @@ Task<void> Process::start_http() {
                                     .render_error = api::PaymentApi::render_problem},
                                    [this](HttpRequest r) { return answer_api(std::move(r)); }));
     api_server_->start();
+    api_server_->observe(registry_, "api");
     log::info("serving", {{"port", api_server_->port()}});
     co_return Result<void>{};
 }
@@ -198,18 +203,14 @@ Result<void> serve(const ServeOptions& options) {
     static RealEnv env;
     TRY_VOID(log::start({}));
     Process process(options, env);
-    net::LoopWatch watch({});
-    auto started = net::block_on(process.loop(), process.start());
-    if (started) {
-        boost::asio::signal_set signals(process.loop(), SIGTERM, SIGINT);
-        signals.async_wait([&](const auto&, int) { process.loop().stop(); });
-        process.loop().run();
-        process.loop().restart();
-        started = net::block_on(process.loop(), process.stop());
-    }
-    if (!started) log::error("serve_failed", {{"error", to_string(started.error())}});
+    net::LoopWatch watch(process.registry());
+    auto result = net::block_on(process.loop(), process.start());
+    if (result) until_asked_to_stop(process.loop());
+    else log::error("serve_failed", {{"error", to_string(result.error())}});
+    auto stopped = net::block_on(process.loop(), process.stop());
+    if (!stopped) log::error("drain_failed", {{"error", to_string(stopped.error())}});
     log::stop();
-    return started;
+    return result ? stopped : result;
 }
 
 } // namespace holdfast::app

@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "base/log.h"
 
+#include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -91,7 +91,7 @@ class Platform {
 };
 
 Result<std::uint16_t> Platform::reserve(std::uint16_t port) {
-    TRY(PortReservation reservation, PortReservation::create(options_.address, port));
+    TRY(PortReservation reservation, PortReservation::create(options_.address, port, data_.user()));
     ports_.push_back(std::move(reservation));
     return ports_.back().port();
 }

@@ -48,8 +48,8 @@ inline constexpr Statement sweep_operations{
     " FROM sweep JOIN operations AS o"
     " ON o.started_in >= sweep.swept_to AND o.started_in < sweep.horizon"
     " WHERE o.state = 'started' ON CONFLICT DO NOTHING),"
-    " concluded AS (DELETE FROM open_operations AS p USING sweep, operations AS o"
-    " WHERE o.account_id = p.account_id AND o.id = p.id AND o.state <> 'started')"
+    " concluded AS (DELETE FROM open_operations AS p USING sweep WHERE (SELECT o.state"
+    " FROM operations AS o WHERE o.account_id = p.account_id AND o.id = p.id) <> 'started')"
     " UPDATE operation_sweep AS s SET swept_to = sweep.horizon FROM sweep"
     " WHERE sweep.horizon > sweep.swept_to"};
 
@@ -57,14 +57,27 @@ inline constexpr SqlText stale_operations_sql = [] {
     SqlText sql;
     sql.add("SELECT ");
     detail::add_columns(sql, operations, "t.", true);
+    sql.add(" FROM open_operations AS p CROSS JOIN LATERAL (SELECT ");
+    detail::add_columns(sql, operations, "t.", true);
     return sql.add(
-        " FROM open_operations AS p JOIN operations AS t"
-        " ON t.account_id = p.account_id AND t.id = p.id"
-        " WHERE t.state = 'started' AND t.valid_until < $1"
+        " FROM operations AS t WHERE t.account_id = p.account_id AND t.id = p.id"
+        " OFFSET 0) AS t WHERE t.state = 'started' AND t.valid_until < $1"
         " ORDER BY t.valid_until, t.id LIMIT $2");
 }();
 inline constexpr Statement stale_operations{
     "stale_operations", stale_operations_sql.c_str(), {oid::timestamptz, oid::int4}};
+
+/// Every operation, in key order, for the comparison with the acquirer.
+inline constexpr SqlText operations_after_sql = [] {
+    SqlText sql;
+    sql.add("SELECT ");
+    detail::add_columns(sql, operations, "t.", true);
+    return sql.add(
+        " FROM operations AS t WHERE (t.account_id, t.id) > ($1, $2)"
+        " ORDER BY t.account_id, t.id LIMIT $3");
+}();
+inline constexpr Statement operations_after{
+    "operations_after", operations_after_sql.c_str(), {oid::uuid, oid::uuid, oid::int4}};
 
 /// The one plan that may use a bitmap: replays_by_created is a BRIN index.
 inline constexpr Statement allow_bitmap_scan{"allow_bitmap_scan",
