@@ -8,6 +8,7 @@
 #include "app/signals.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/process_metrics.h"
 #include "gateway/signed_http_connector.h"
 #include "net/block_on.h"
 #include "net/http_server.h"
@@ -203,6 +204,7 @@ Result<void> serve(const ServeOptions& options) {
     static RealEnv env;
     TRY_VOID(log::start({}));
     Process process(options, env);
+    observe_process(process.registry());
     net::LoopWatch watch(process.registry());
     auto result = net::block_on(process.loop(), process.start());
     if (result) until_asked_to_stop(process.loop());
