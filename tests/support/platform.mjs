@@ -60,6 +60,20 @@ export class Platform {
     await this.#launch();
   }
 
+  /// The services that the supervisor runs: [{ name, pid }].
+  services() {
+    return JSON.parse(readFileSync(join(this.directory, 'data', 'supervisor.json'), 'utf8'));
+  }
+
+  /// kill -9 of the supervisor; its services go on. start() again with launch().
+  async killSupervisor() {
+    this.child.kill('SIGKILL');
+    await once(this.child, 'exit');
+  }
+  launch() {
+    return this.#launch();
+  }
+
   /// Stops and removes everything.
   async end() {
     const code = await this.stop();
