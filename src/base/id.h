@@ -57,11 +57,12 @@ template <class T> class Id {
         return text;
     }
 
-    /// Empty when `text` is not this type's prefix followed by 22 base62 digits.
+    /// Empty when `text` is not this type's prefix followed by 22 base62 digits, and for the nil
+    /// id, which stands for "none" and names nothing.
     static std::optional<Id> parse(std::string_view text) {
         if (!text.starts_with(T::id_prefix)) return std::nullopt;
         auto value = Uuid::from_base62(text.substr(T::id_prefix.size()));
-        if (!value) return std::nullopt;
+        if (!value || value->is_nil()) return std::nullopt;
         return Id(*value);
     }
     static Id time_ordered(Env& env) { return Id(Uuid::time_ordered(env)); }
