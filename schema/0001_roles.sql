@@ -65,6 +65,7 @@ SELECT pg_temp.ensure_setting('holdfast_app', 'enable_hashjoin', 'off');
 SELECT pg_temp.ensure_setting('holdfast_app', 'enable_mergejoin', 'off');
 SELECT pg_temp.ensure_setting('holdfast_app', 'enable_seqscan', 'off');
 SELECT pg_temp.ensure_setting('holdfast_app', 'enable_bitmapscan', 'off');
+SELECT pg_temp.ensure_setting('holdfast_app', 'random_page_cost', '1.1');
 SELECT pg_temp.ensure_setting('holdfast_app', 'max_parallel_workers_per_gather', '0');
 SELECT pg_temp.ensure_setting('holdfast_app', 'jit', 'off');
 

@@ -26,7 +26,8 @@ CREATE TABLE balance_transactions (
     PRIMARY KEY (account_id, id)
 );
 CREATE INDEX balance_transactions_by_created
-    ON balance_transactions (account_id, created, sequence);
+    ON balance_transactions (account_id, created, sequence)
+    WHERE created IS NOT NULL;
 
 CREATE TABLE entries (
     account_id     uuid NOT NULL,

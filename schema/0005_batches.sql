@@ -17,7 +17,8 @@ CREATE TABLE events (
     object          bytea NOT NULL, -- snapshot right after the change
     PRIMARY KEY (account_id, id)
 );
-CREATE INDEX events_by_created ON events (account_id, created, sequence);
+CREATE INDEX events_by_created ON events (account_id, created, sequence)
+    WHERE created IS NOT NULL;
 
 -- Answers to keyed requests. Only a cache: what makes a retry the same payment is the primary key
 -- of the object, which is derived from the request key. Hash partitions, because a key can't be

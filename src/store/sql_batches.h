@@ -58,7 +58,7 @@ namespace holdfast::store {
 template <const Table& table, const std::string_view& column> class Related {
     static constexpr SqlText make_name() {
         SqlText name;
-        return name.add("read_").add(column).add("s");
+        return name.add("read_by_").add(column);
     }
     static constexpr SqlText make_sql() {
         SqlText sql;

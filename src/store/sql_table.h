@@ -117,23 +117,29 @@ constexpr SqlText update_sql(const Table& table) {
 
 enum class KeyQuery : std::uint8_t { Read, Lock, LockWait, Exists };
 
+/// The keys are the outer side, always: a subquery that is not flattened can only be run for each
+/// of them. So the plan does not depend on statistics, and rows are locked in the order of the
+/// keys.
 constexpr SqlText key_sql(const Table& table, KeyQuery query) {
-    SqlText sql;
-    sql.add("SELECT ");
+    SqlText sql, columns;
     if (query == KeyQuery::Exists)
-        sql.add("t.account_id, t.id");
+        columns.add("t.account_id, t.id");
     else
-        add_columns(sql, table, "t.", true);
-    if (query == KeyQuery::LockWait) {
-        sql.add(" FROM unnest($1, $2) WITH ORDINALITY AS k (account_id, id, place)");
-    } else {
-        sql.add(" FROM (SELECT unnest($1) AS account_id, unnest($2) AS id) AS k");
-    }
-    sql.add(" JOIN ").add(table.name);
-    sql.add(" AS t ON t.account_id = k.account_id AND t.id = k.id");
-    if (query == KeyQuery::Lock) sql.add(" FOR NO KEY UPDATE OF t SKIP LOCKED");
-    if (query == KeyQuery::LockWait) sql.add(" ORDER BY k.place FOR NO KEY UPDATE OF t");
-    return sql;
+        add_columns(columns, table, "t.", true);
+    const std::string_view list(columns.c_str(), columns.size());
+    sql.add("SELECT ").add(list);
+    sql.add(
+        " FROM (SELECT unnest($1) AS account_id, unnest($2) AS id) AS k"
+        " CROSS JOIN LATERAL (SELECT ");
+    sql.add(list).add(" FROM ").add(table.name);
+    sql.add(" AS t WHERE t.account_id = k.account_id AND t.id = k.id");
+    if (query == KeyQuery::Lock)
+        sql.add(" FOR NO KEY UPDATE SKIP LOCKED");
+    else if (query == KeyQuery::LockWait)
+        sql.add(" FOR NO KEY UPDATE");
+    else
+        sql.add(" OFFSET 0");
+    return sql.add(") AS t");
 }
 
 constexpr SqlText position_sql(const Table& table) {
