@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -9,9 +12,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <grp.h>
-#include <poll.h>
-#include <pwd.h>
 #include <sstream>
 
 #include <fcntl.h>
@@ -45,10 +45,14 @@ std::optional<Stat> read_stat(pid_t pid) {
     Stat stat;
     std::string field;
     for (int number = 3; number <= 22 && rest >> field; ++number) {
-        if (number == 3) stat.state = field[0];
-        else if (number == 6) stat.session = static_cast<pid_t>(std::stol(field));
-        else if (number == 14 || number == 15) stat.cpu_ticks += std::stoull(field);
-        else if (number == 22) stat.start_ticks = std::stoull(field);
+        if (number == 3)
+            stat.state = field[0];
+        else if (number == 6)
+            stat.session = static_cast<pid_t>(std::stol(field));
+        else if (number == 14 || number == 15)
+            stat.cpu_ticks += std::stoull(field);
+        else if (number == 22)
+            stat.start_ticks = std::stoull(field);
     }
     return stat;
 }
@@ -70,7 +74,7 @@ struct ChildPlan {
     std::vector<std::string> env_text;
     std::vector<gid_t> groups;
     int output = -1;
-    int report = -1; ///< written to when exec fails, closed by exec otherwise
+    int report = -1;  ///< written to when exec fails, closed by exec otherwise
     int program = -1; ///< the program, opened while we still may walk to it
 };
 
@@ -103,7 +107,8 @@ struct ChildPlan {
     ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
     // A program under /root can't be reached by path as somebody else, but it may be run.
     if (errno == EACCES)
-        ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), plan.envp.data(), AT_EMPTY_PATH);
+        ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), plan.envp.data(),
+                  AT_EMPTY_PATH);
     give_up();
     ::_exit(127);
 }
@@ -120,8 +125,7 @@ Result<pid_t> fork_and_exec(const SpawnOptions& options, int output) {
     for (const char* inherited : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"})
         if (std::string v = environment_variable(inherited); !v.empty())
             plan.env_text.push_back(std::string(inherited) + "=" + v);
-    for (const auto& [key, value] : options.environment)
-        plan.env_text.push_back(key + "=" + value);
+    for (const auto& [key, value] : options.environment) plan.env_text.push_back(key + "=" + value);
     for (std::string& text : plan.env_text) plan.envp.push_back(text.data());
     plan.envp.push_back(nullptr);
     if (options.user) {
@@ -155,9 +159,7 @@ Result<pid_t> fork_and_exec(const SpawnOptions& options, int output) {
     return pid;
 }
 
-int decoded(int status) {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+int decoded(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 } // namespace
 
@@ -174,7 +176,7 @@ Result<std::optional<UserIdentity>> unprivileged_user(const std::vector<std::str
 bool can_reach(const UserIdentity& user, const std::string& path) {
     for (std::filesystem::path at = path; at.has_relative_path();) {
         at = at.parent_path();
-        struct stat status {};
+        struct stat status{};
         if (::stat(at.c_str(), &status) != 0) return false;
         const mode_t needed = status.st_uid == user.uid   ? S_IXUSR
                               : status.st_gid == user.gid ? S_IXGRP
@@ -266,9 +268,11 @@ Result<std::string> run(const SpawnOptions& options, Duration timeout) {
     std::array<char, 4096> chunk;
     bool timed_out = false;
     while (true) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Env::current().now());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(until - Env::current().now());
         pollfd waiting{.fd = output[0], .events = POLLIN, .revents = 0};
-        const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+        const int ready =
+            ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0) {
             timed_out = true;
@@ -276,7 +280,8 @@ Result<std::string> run(const SpawnOptions& options, Duration timeout) {
         }
         const auto got = ::read(output[0], chunk.data(), chunk.size());
         if (got <= 0) break;
-        if (text.size() < captured_output_max) text.append(chunk.data(), static_cast<std::size_t>(got));
+        if (text.size() < captured_output_max)
+            text.append(chunk.data(), static_cast<std::size_t>(got));
     }
     ::close(output[0]);
     if (timed_out)
