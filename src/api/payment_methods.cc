@@ -95,7 +95,10 @@ Task<Reply> detach_payment_method(Services& services, Call& call) {
     CO_TRY(auto id, path_id<PaymentMethod>(call, "PaymentMethod"));
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentMethod));
     CO_TRY_VOID(call.params.done());
-    co_return co_await execute(services, call, core::DetachPaymentMethod{id}, std::move(expand));
+    // Names the customer, whose row is locked too: a default that is detached is no default.
+    CO_TRY(auto method, co_await services.store.find(call.account->id, id, call.deadline));
+    core::DetachPaymentMethod detach{id, method ? method->customer : Id<core::Customer>()};
+    co_return co_await execute(services, call, std::move(detach), std::move(expand));
 }
 
 Task<Reply> list_payment_methods(Services& services, Call& call) {
