@@ -18,14 +18,17 @@ constexpr std::string_view become_app_role =
 
 Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& offload,
                                                    Registry& registry, const std::string& url,
-                                                   std::string name) {
+                                                   std::string name,
+                                                   std::size_t connections_max) {
     TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
     options.role = std::move(name);
     if (options.value("user") != app_role)
         options.set("options", fmt::format("{} {}", options.value("options"), become_app_role));
     log::info("database", {{"url", options.redacted()}});
+    db::FixedLimits limits;
+    limits.connections = connections_max;
     return std::unique_ptr<Database>(
-        new Database(loop, registry, db::connector(loop, offload, std::move(options))));
+        new Database(loop, registry, limits, db::connector(loop, offload, std::move(options))));
 }
 
 } // namespace holdfast::app

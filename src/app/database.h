@@ -21,15 +21,17 @@ class Database {
     /// `name` shows in pg_stat_activity. Error Invalid when the URL is none.
     static Result<std::unique_ptr<Database>> create(net::Loop& loop, Offload& offload,
                                                     Registry& registry, const std::string& url,
-                                                    std::string name);
+                                                    std::string name,
+                                                    std::size_t connections_max = 4);
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
     net::Task<void> close(net::Deadline deadline) { return pool_.close(deadline); }
 
   private:
-    Database(net::Loop& loop, Registry& registry, db::Pool::Connect connect)
-        : pool_(loop, registry, {}, limits_, connect), store_(pool_, connect) {}
+    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
+             db::Pool::Connect connect)
+        : limits_(limits), pool_(loop, registry, {}, limits_, connect), store_(pool_, connect) {}
 
     db::FixedLimits limits_;
     db::Pool pool_;

@@ -26,6 +26,40 @@ void add_target(CLI::App* command, Target& target) {
     command->add_option("--database-url", target.database_url, "PostgreSQL of yours instead");
 }
 
+void add_settings(CLI::App* command, SettingsInput& settings) {
+    command->add_option("--config", settings.file, "TOML file with settings");
+    for (const ConfigKey& key : settings_schema())
+        command->add_option_function<std::string>(
+            config_flag(key.name),
+            [&settings, name = std::string(key.name)](const std::string& value) {
+                settings.flags[name] = value;
+            },
+            std::string(key.doc));
+}
+
+void declare_config(CLI::App& app, Action& action) {
+    static SettingsInput settings;
+    static bool origin = false;
+    static bool reference = false;
+    CLI::App* command = app.add_subcommand("config", "What can be set");
+    command->require_subcommand(1);
+    CLI::App* show = command->add_subcommand("show", "Show what holds, and where it comes from");
+    add_settings(show, settings);
+    show->add_flag("--origin", origin, "With the origin of each value (always shown)");
+    show->add_flag("--reference", reference, "The whole table as Markdown instead");
+    show->callback([&action] {
+        action = []() -> Result<void> {
+            if (reference) {
+                fmt::print("{}", config_reference(settings_schema()));
+                return {};
+            }
+            TRY(Config config, load_settings(settings));
+            fmt::print("{}", config.table());
+            return {};
+        };
+    });
+}
+
 void declare_up(CLI::App& app, Action& action) {
     static UpOptions options;
     CLI::App* up_command = app.add_subcommand("up", "Start the whole platform on this machine");
@@ -43,6 +77,7 @@ void declare_up(CLI::App& app, Action& action) {
                            "Write URLs and keys to this file as JSON once everything serves");
     up_command->add_option("--database-url", options.database_url,
                            "Use this PostgreSQL 15 instead of the embedded pair");
+    add_settings(up_command, options.settings);
     up_command->callback([&action] { action = [] { return up(options); }; });
 }
 
@@ -60,6 +95,7 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--acquirer-secret-file", options.acquirer_secret_file)->required();
     command->add_option("--id-secret-file", options.id_secret_file)->required();
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
+    add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });
 }
 
@@ -143,6 +179,7 @@ int run(int argc, char** argv) {
     declare_accounts(app, action);
     declare_keys(app, action);
     declare_check(app, action);
+    declare_config(app, action);
     CLI11_PARSE(app, argc, argv);
     ::prctl(PR_SET_DUMPABLE, 0); // card data passes through memory: no core dumps, no ptrace
     static RealEnv env;

@@ -32,14 +32,12 @@ constexpr Duration start_patience = std::chrono::seconds{60};
 constexpr Duration drain_patience = std::chrono::seconds{25};
 constexpr Duration account_refresh = std::chrono::seconds{5};
 constexpr Duration readiness_patience = std::chrono::seconds{2};
-/// Below the 80 s after which Stripe's SDKs give up, with room for their retry.
-constexpr Duration request_timeout = std::chrono::seconds{30};
 
 /// Everything one process holds, in the order in which it is built; destroyed in the reverse.
 class Process {
   public:
-    Process(ServeOptions options, Env& env)
-        : options_(std::move(options)), env_(env), offload_({.name = "offload"}), loop_(1),
+    Process(ServeOptions options, Config config, Env& env)
+        : options_(std::move(options)), config_(std::move(config)), env_(env), offload_({.name = "offload"}), loop_(1),
           background_(loop_, "background") {}
 
     Task<void> start();
@@ -55,9 +53,11 @@ class Process {
     Task<HttpResponse> answer_api(HttpRequest request);
     Task<HttpResponse> answer_admin(HttpRequest request);
     store::Store& store() { return database_->store(); }
+    processor::Options processor_options();
     bool takes_payments() const { return options_.role == "pay"; }
 
     ServeOptions options_;
+    Config config_;
     Env& env_;
     Registry registry_;
     Offload offload_;
@@ -100,7 +100,8 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
 
 Task<void> Process::open_store() {
     CO_TRY(database_, Database::create(loop_, offload_, registry_, options_.database_url,
-                                       options_.name));
+                                       options_.name,
+                                       static_cast<std::size_t>(config_.integer("db.pool_max"))));
     directory_.emplace(store());
     const Deadline deadline = Deadline::after(start_patience);
     while (true) {
@@ -112,6 +113,16 @@ Task<void> Process::open_store() {
     }
 }
 
+processor::Options Process::processor_options() {
+    processor::Options options;
+    options.lanes = static_cast<int>(config_.integer("processor.lanes"));
+    options.batch_commands_max = static_cast<int>(config_.integer("processor.batch_max"));
+    options.queue_commands_max = static_cast<int>(config_.integer("processor.queue_max"));
+    options.acquirer_timeout = config_.duration("acquirer.timeout");
+    options.metrics = &registry_;
+    return options;
+}
+
 Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
     CO_TRY(connector_, gateway::SignedHttpConnector::create(
@@ -121,7 +132,7 @@ Task<void> Process::start_processor() {
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
     CO_TRY(processor_, co_await processor::Processor::create(loop_, env_, store(), *connector_,
                                                              *identity_, lookup,
-                                                             {.metrics = &registry_}));
+                                                             processor_options()));
     resolver_ = std::make_unique<processor::Resolver>(loop_, env_, store(), *processor_,
                                                        processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();
@@ -153,7 +164,9 @@ Task<void> Process::start_http() {
                                    {.address = options_.address,
                                     .port = options_.port,
                                     .reuse_port = true,
-                                    .request_timeout = request_timeout,
+                                    .max_connections = static_cast<std::size_t>(
+                                        config_.integer("api.connections_max")),
+                                    .request_timeout = config_.duration("api.request_timeout"),
                                     .render_error = api::PaymentApi::render_problem},
                                    [this](HttpRequest r) { return answer_api(std::move(r)); }));
     api_server_->start();
@@ -202,8 +215,9 @@ Task<void> Process::stop() {
 
 Result<void> serve(const ServeOptions& options) {
     static RealEnv env;
-    TRY_VOID(log::start({}));
-    Process process(options, env);
+    TRY(Config config, load_settings(options.settings));
+    TRY_VOID(log::start({.level = *log::parse_level(config.text("log.level"))}));
+    Process process(options, std::move(config), env);
     observe_process(process.registry());
     net::LoopWatch watch(process.registry());
     auto result = net::block_on(process.loop(), process.start());

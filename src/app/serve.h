@@ -10,6 +10,7 @@
 // Each has an admin port: /livez, /readyz, /metrics. SIGTERM drains: not ready at once, running
 // requests end, then the processor's lanes close.
 
+#include "app/settings.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 namespace holdfast::app {
 
 struct ServeOptions {
+    SettingsInput settings;
     std::string role = "pay";
     std::string name = "pay";
     std::string address = "127.0.0.1";

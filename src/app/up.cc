@@ -47,9 +47,9 @@ std::string own_program() {
 /// One start of the platform: what `up` holds while it runs.
 class Platform {
   public:
-    Platform(Env& env, UpOptions options, DataDirectory data, Supervisor supervisor)
-        : env_(env), options_(std::move(options)), data_(std::move(data)),
-          supervisor_(std::move(supervisor)) {}
+    Platform(Env& env, UpOptions options, Config config, DataDirectory data, Supervisor supervisor)
+        : env_(env), options_(std::move(options)), config_(std::move(config)),
+          data_(std::move(data)), supervisor_(std::move(supervisor)) {}
 
     Result<void> start();
     void run() {
@@ -81,6 +81,7 @@ class Platform {
 
     Env& env_;
     UpOptions options_;
+    Config config_;
     DataDirectory data_;
     Supervisor supervisor_;
     std::optional<EmbeddedCluster> cluster_;
@@ -174,6 +175,8 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
         "--admin-port", std::to_string(admin_port), "--database-url", app_url(),
         "--acquirer-url", local_url(acquirer_port_), "--acquirer-secret-file", acquirer_secret,
         "--id-secret-file", id_secret};
+    const std::vector<std::string> settings = settings_as_flags(config_);
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
     if (role == "pay") {
         arguments.insert(arguments.end(), {"--port", std::to_string(api_port_)});
     } else {
@@ -283,6 +286,7 @@ Result<void> up(const UpOptions& options) {
         return fail(ErrorClass::Invalid, "instances_invalid",
                     fmt::format("--instances must be 1 to {}", instances_max));
     static RealEnv env;
+    TRY(Config config, load_settings(options.settings));
     const std::string path = data_directory_or_default(options.data);
     if (options.fresh) {
         TRY(DataDirectory old, DataDirectory::open(env, path));
@@ -293,7 +297,7 @@ Result<void> up(const UpOptions& options) {
     TRY(DataDirectory data, DataDirectory::open(env, path));
     TRY_VOID(log::start({.file = data.log_file("supervisor")}));
     TRY(Supervisor supervisor, Supervisor::create(env, data.path()));
-    Platform platform(env, options, std::move(data), std::move(supervisor));
+    Platform platform(env, options, std::move(config), std::move(data), std::move(supervisor));
     auto started = platform.start();
     if (started) platform.run();
     else platform.abandon();

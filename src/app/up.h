@@ -14,6 +14,7 @@
 //   {"api_base","secret_key","publishable_key","database_url","standby_url","acquirer_url",
 //    "acquirer_admin_token","metrics_url"}
 
+#include "app/settings.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 namespace holdfast::app {
 
 struct UpOptions {
+    SettingsInput settings;
     std::string data;         ///< empty: /var/lib/holdfast for root, ~/.local/share/holdfast else
     std::string address = "127.0.0.1";
     std::uint16_t port = 8420;

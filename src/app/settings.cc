@@ -1,0 +1,88 @@
+#include "app/settings.h"
+
+#include "base/env.h"
+
+namespace holdfast::app {
+namespace {
+
+constexpr ConfigKey schema[] = {
+    {.name = "log.level",
+     .type = ConfigType::Choice,
+     .fallback = "info",
+     .choices = "debug|info|warn|error",
+     .doc = "Events below this level are kept in memory only."},
+    {.name = "api.request_timeout",
+     .type = ConfigType::Integer,
+     .fallback = "30",
+     .min = 1,
+     .max = 75,
+     .unit = "s",
+     .doc = "Time for one request; below the 80 s after which Stripe's clients give up."},
+    {.name = "api.connections_max",
+     .type = ConfigType::Integer,
+     .fallback = "4096",
+     .min = 16,
+     .max = 65'536,
+     .unit = "connections",
+     .doc = "Open HTTP connections of one process."},
+    {.name = "db.pool_max",
+     .type = ConfigType::Integer,
+     .fallback = "8",
+     .min = 2,
+     .max = 500,
+     .unit = "connections",
+     .doc = "Database connections for reads of one process; its lanes have their own."},
+    {.name = "processor.lanes",
+     .type = ConfigType::Integer,
+     .fallback = "2",
+     .min = 1,
+     .max = 8,
+     .unit = "batches",
+     .doc = "Batches under way at the same time in one process."},
+    {.name = "processor.batch_max",
+     .type = ConfigType::Integer,
+     .fallback = "512",
+     .min = 1,
+     .max = 4096,
+     .unit = "commands",
+     .doc = "Most commands that share one commit."},
+    {.name = "processor.queue_max",
+     .type = ConfigType::Integer,
+     .fallback = "20000",
+     .min = 100,
+     .max = 1'000'000,
+     .unit = "commands",
+     .doc = "Commands that may wait for a batch; beyond it requests are refused with 503."},
+    {.name = "acquirer.timeout",
+     .type = ConfigType::Integer,
+     .fallback = "10",
+     .min = 1,
+     .max = 14,
+     .unit = "s",
+     .doc = "Time for one call to the acquirer; then its outcome is unknown and asked for."},
+};
+
+} // namespace
+
+ConfigSchema settings_schema() { return schema; }
+
+Result<Config> load_settings(const SettingsInput& input) {
+    ConfigSources sources;
+    sources.flags = input.flags;
+    sources.file_path = input.file;
+    sources.environment = environment_variables("HOLDFAST_");
+    return Config::load(schema, sources);
+}
+
+std::vector<std::string> settings_as_flags(const Config& config) {
+    std::vector<std::string> flags;
+    for (const ConfigKey& key : schema) {
+        if (config.is_default(key.name)) continue;
+        flags.push_back(config_flag(key.name));
+        flags.push_back(key.type == ConfigType::Integer ? std::to_string(config.integer(key.name))
+                                                        : config.text(key.name));
+    }
+    return flags;
+}
+
+} // namespace holdfast::app
