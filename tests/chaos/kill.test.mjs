@@ -11,8 +11,8 @@ import Stripe from 'stripe';
 import { Platform } from '../support/platform.mjs';
 import { Shop, acquirerPurchases, seeded, setAcquirerFaults } from '../support/load.mjs';
 
-const slow = process.env.HOLDFAST_SLOW === '1';
-const kills = Number(process.env.HOLDFAST_KILLS ?? (slow ? 200 : 20));
+const slow = process.env.TEST_SLOW === '1';
+const kills = Number(process.env.TEST_KILLS ?? (slow ? 200 : 20));
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const resolvePatienceMs = 60_000;
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const binary = process.env.HOLDFAST_BINARY ?? 'build/test/holdfast';
+const binary = process.env.TEST_BINARY ?? 'build/test/holdfast';
 const startPatienceMs = 180_000;
 const stopPatienceMs = 60_000;
 

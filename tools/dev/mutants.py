@@ -95,8 +95,8 @@ def _build(test, log):
 
 def _passes(test, pattern, log):
     env = suites.environment()
-    env["HOLDFAST_BUILD"] = os.path.abspath(f"{COPY}/build/test")
-    env["HOLDFAST_BINARY"] = env["HOLDFAST_BUILD"] + "/holdfast"
+    env["TEST_BUILD"] = os.path.abspath(f"{COPY}/build/test")
+    env["TEST_BINARY"] = env["TEST_BUILD"] + "/holdfast"
     env["GTEST_FILTER"] = pattern
     if test.endswith(".mjs"):
         command = [env["HOLDFAST_NODE"], "--test", f"{COPY}/{test}"]

@@ -44,9 +44,9 @@ def environment(slow=False):
     """What a test program may rely on, besides what it was started with."""
     variables = dict(os.environ)
     variables.update(
-        HOLDFAST_BUILD=os.path.abspath(BUILD),
-        HOLDFAST_BINARY=os.path.abspath(BUILD + "/holdfast"),
-        HOLDFAST_SLOW="1" if slow else "0",
+        TEST_BUILD=os.path.abspath(BUILD),
+        TEST_BINARY=os.path.abspath(BUILD + "/holdfast"),
+        TEST_SLOW="1" if slow else "0",
         ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1",
         UBSAN_OPTIONS="print_stacktrace=1",
         ASAN_SYMBOLIZER_PATH="/usr/bin/llvm-symbolizer-19",
