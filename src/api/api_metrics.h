@@ -6,7 +6,8 @@
 //   holdfast_client_request_duration_seconds   as the client measured it, from its telemetry
 //   holdfast_idempotent_replays_total
 //
-// Series are looked up by route and status in a small map of pointers; no label is built per request.
+// Series are looked up by route and status in a small map of pointers; no label is built per
+// request.
 
 #include "api/routes.h"
 #include "base/metrics.h"

@@ -14,13 +14,13 @@ Task<Reply> list_events(Services& services, Call& call) {
     query.types = call.params.texts("types", 100);
     if (auto type = call.params.text("type", 100)) query.types.push_back(*type);
     if (query.types.size() > types_max)
-        call.params.problem(invalid_parameter("parameter_invalid", "types",
-                                              "You can pass at most 20 types."));
+        call.params.problem(
+            invalid_parameter("parameter_invalid", "types", "You can pass at most 20 types."));
     call.params.ignore("delivery_success"); // deliveries come with webhooks
     CO_TRY(auto expand, expand_of(call, ObjectKind::Event, true));
     CO_TRY_VOID(call.params.done());
-    CO_TRY(auto page, co_await services.store.list_events(call.account->id, std::move(query),
-                                                          call.deadline));
+    CO_TRY(auto page,
+           co_await services.store.list_events(call.account->id, std::move(query), call.deadline));
     co_return co_await show_page(services, call, std::move(page), std::move(expand));
 }
 
@@ -28,8 +28,8 @@ Task<Reply> retrieve_balance(Services& services, Call& call) {
     call.params.ignore("expand");
     CO_TRY_VOID(call.params.done());
     CO_TRY(auto balance, co_await services.store.balance(call.account->id, call.deadline));
-    co_return Reply{
-        .body = render_balance(balance, {*call.account, services.identity, call.received})};
+    co_return Reply{.body =
+                        render_balance(balance, {*call.account, services.identity, call.received})};
 }
 
 Task<Reply> retrieve_balance_transaction(Services& services, Call& call) {
@@ -56,14 +56,16 @@ Task<Reply> list_balance_transactions(Services& services, Call& call) {
     if (auto currency = params.currency("currency")) query.currency = *currency;
     if (auto source = params.text("source", 255)) {
         auto id = Uuid::from_base62(std::string_view(*source).substr(source->rfind('_') + 1));
-        if (id) query.source = *id;
-        else params.problem(missing_resource("source", *source, "source"));
+        if (id)
+            query.source = *id;
+        else
+            params.problem(missing_resource("source", *source, "source"));
     }
     if (auto type = params.text("type", 100)) {
         query.posting = posting_of_type(*type);
         if (!query.posting)
-            params.problem(invalid_parameter("parameter_invalid", "type",
-                                             "Invalid type: " + *type));
+            params.problem(
+                invalid_parameter("parameter_invalid", "type", "Invalid type: " + *type));
     }
     CO_TRY(auto expand, expand_of(call, ObjectKind::BalanceTransaction, true));
     CO_TRY_VOID(params.done());

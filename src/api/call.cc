@@ -10,7 +10,8 @@ namespace {
 
 /// The object as this caller may see it.
 Task<std::string> presented(Services& services, Call& call, Object object, ExpandTree expand) {
-    if (const auto* payment = std::get_if<core::PaymentIntent>(&object); payment && call.publishable)
+    if (const auto* payment = std::get_if<core::PaymentIntent>(&object);
+        payment && call.publishable)
         co_return render_for_payer(*payment, {*call.account, services.identity, call.received});
     co_return co_await services.presenter.present(std::move(object), std::move(expand),
                                                   *call.account, call.received, call.deadline);

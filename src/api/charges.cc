@@ -54,8 +54,8 @@ Task<Reply> capture_charge(Services& services, Call& call) {
     if (reply.status != 200) co_return reply;
     CO_TRY(auto captured, co_await services.store.find(call.account->id, charge.id, call.deadline));
     CHECK(captured.has_value());
-    CO_TRY(auto shown, co_await show(services, call, Object(std::move(*captured)),
-                                     std::move(expand)));
+    CO_TRY(auto shown,
+           co_await show(services, call, Object(std::move(*captured)), std::move(expand)));
     reply.body = std::move(shown.body);
     co_return reply;
 }
@@ -67,8 +67,8 @@ Task<Reply> list_charges(Services& services, Call& call) {
         query.payment_intent = *id;
     CO_TRY(auto expand, expand_of(call, ObjectKind::Charge, true));
     CO_TRY_VOID(call.params.done());
-    CO_TRY(auto page, co_await services.store.list_charges(call.account->id, std::move(query),
-                                                           call.deadline));
+    CO_TRY(auto page,
+           co_await services.store.list_charges(call.account->id, std::move(query), call.deadline));
     co_return co_await show_page(services, call, std::move(page), std::move(expand));
 }
 
@@ -78,8 +78,8 @@ Task<Reply> list_charge_refunds(Services& services, Call& call) {
     CO_TRY_VOID(call.params.done());
     CO_TRY(auto charge, co_await charge_in_path(services, call));
     query.charge = charge.id;
-    CO_TRY(auto page, co_await services.store.list_refunds(call.account->id, std::move(query),
-                                                           call.deadline));
+    CO_TRY(auto page,
+           co_await services.store.list_refunds(call.account->id, std::move(query), call.deadline));
     co_return co_await show_page(services, call, std::move(page), std::move(expand));
 }
 

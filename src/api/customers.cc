@@ -22,8 +22,8 @@ core::Change<Id<core::PaymentMethod>> default_payment_method(Params& params) {
     core::Change<Id<core::PaymentMethod>> change;
     if (settings.cleared("default_payment_method")) {
         change.set = true;
-    } else if (auto id = settings.id<core::PaymentMethod>("default_payment_method",
-                                                          "PaymentMethod")) {
+    } else if (auto id =
+                   settings.id<core::PaymentMethod>("default_payment_method", "PaymentMethod")) {
         change = {true, *id};
     }
     return change;
@@ -80,8 +80,10 @@ Task<Reply> update_customer(Services& services, Call& call) {
     update.name = params.text_change("name", name_length_max);
     update.phone = params.text_change("phone", phone_length_max);
     update.description = params.text_change("description");
-    if (params.cleared("address")) update.address.set = true;
-    else if (auto address = params.address("address")) update.address = {true, std::move(address)};
+    if (params.cleared("address"))
+        update.address.set = true;
+    else if (auto address = params.address("address"))
+        update.address = {true, std::move(address)};
     update.shipping = params.shipping_change();
     update.default_payment_method = default_payment_method(params);
     if (params.has("preferred_locales"))

@@ -28,8 +28,10 @@ const core::Account* Directory::find(Id<core::Account> account) const {
 
 const core::Account* Directory::keep(core::Account account) {
     auto& slot = accounts_[account.id];
-    if (slot) *slot = std::move(account); // in place: pointers stay valid
-    else slot = std::make_unique<core::Account>(std::move(account));
+    if (slot)
+        *slot = std::move(account); // in place: pointers stay valid
+    else
+        slot = std::make_unique<core::Account>(std::move(account));
     return slot.get();
 }
 

@@ -20,37 +20,40 @@ Shape shape_of(const Error& error) {
     if (error.code == "idempotency_key_in_use") return {409, "idempotency_error", false};
     if (error.code == "lock_timeout") return {429, "invalid_request_error", false};
     switch (error.kind) {
-    case ErrorClass::Invalid:
-    case ErrorClass::Conflict: return {400, "invalid_request_error", false};
-    case ErrorClass::Auth: return {401, "invalid_request_error", false};
-    case ErrorClass::Forbidden: return {403, "invalid_request_error", false};
-    case ErrorClass::NotFound: return {404, "invalid_request_error", false};
-    case ErrorClass::Declined: return {402, "card_error", false};
-    case ErrorClass::Overload:
-    case ErrorClass::Deadline:
-    case ErrorClass::Unavailable:
-    case ErrorClass::Unknown: return {503, "api_error", true};
-    case ErrorClass::Io:
-    case ErrorClass::Bug: return {500, "api_error", true};
+        case ErrorClass::Invalid:
+        case ErrorClass::Conflict: return {400, "invalid_request_error", false};
+        case ErrorClass::Auth: return {401, "invalid_request_error", false};
+        case ErrorClass::Forbidden: return {403, "invalid_request_error", false};
+        case ErrorClass::NotFound: return {404, "invalid_request_error", false};
+        case ErrorClass::Declined: return {402, "card_error", false};
+        case ErrorClass::Overload:
+        case ErrorClass::Deadline:
+        case ErrorClass::Unavailable:
+        case ErrorClass::Unknown: return {503, "api_error", true};
+        case ErrorClass::Io:
+        case ErrorClass::Bug: return {500, "api_error", true};
     }
     return {500, "api_error", true};
 }
 
 std::string_view public_message(ErrorClass kind) {
     switch (kind) {
-    case ErrorClass::Overload:
-        return "Holdfast is receiving more requests than it can take right now; nothing was done. "
-               "Retry with the same idempotency key.";
-    case ErrorClass::Unknown:
-        return "The outcome of this request is not known yet. Retry with the same idempotency key "
-               "to learn it; it will not be done twice.";
-    case ErrorClass::Deadline:
-    case ErrorClass::Unavailable:
-        return "Holdfast could not complete this request in time; nothing was done. Retry with the "
-               "same idempotency key.";
-    default:
-        return "An unexpected error occurred in Holdfast. It has been recorded under this "
-               "request's id.";
+        case ErrorClass::Overload:
+            return "Holdfast is receiving more requests than it can take right now; nothing was "
+                   "done. "
+                   "Retry with the same idempotency key.";
+        case ErrorClass::Unknown:
+            return "The outcome of this request is not known yet. Retry with the same idempotency "
+                   "key "
+                   "to learn it; it will not be done twice.";
+        case ErrorClass::Deadline:
+        case ErrorClass::Unavailable:
+            return "Holdfast could not complete this request in time; nothing was done. Retry with "
+                   "the "
+                   "same idempotency key.";
+        default:
+            return "An unexpected error occurred in Holdfast. It has been recorded under this "
+                   "request's id.";
     }
 }
 
@@ -80,8 +83,10 @@ Reply error_reply(const Error& error) {
     w.end_object();
 
     Reply reply{.status = shape.status, .body = std::move(w).take()};
-    if (shape.status == 409 || shape.status == 429 || shape.status == 503) reply.should_retry = true;
-    else if (shape.status < 500) reply.should_retry = false;
+    if (shape.status == 409 || shape.status == 429 || shape.status == 503)
+        reply.should_retry = true;
+    else if (shape.status < 500)
+        reply.should_retry = false;
     if (shape.status == 503) reply.retry_after_s = retry_after_overload_s;
     return reply;
 }

@@ -53,10 +53,8 @@ constexpr Expandable refund_fields[] = {
     {"transfer_reversal", Target::Nothing},
 };
 constexpr Expandable customer_fields[] = {
-    {"default_source", Target::Nothing},
-    {"sources", Target::Nothing},
-    {"subscriptions", Target::Nothing},
-    {"tax", Target::Nothing},
+    {"default_source", Target::Nothing}, {"sources", Target::Nothing},
+    {"subscriptions", Target::Nothing},  {"tax", Target::Nothing},
     {"test_clock", Target::Nothing},
 };
 constexpr Expandable payment_method_fields[] = {
@@ -68,13 +66,13 @@ constexpr Expandable balance_transaction_fields[] = {
 
 std::span<const Expandable> expandable_fields(ObjectKind kind) {
     switch (kind) {
-    case ObjectKind::PaymentIntent: return payment_intent_fields;
-    case ObjectKind::Charge: return charge_fields;
-    case ObjectKind::Refund: return refund_fields;
-    case ObjectKind::Customer: return customer_fields;
-    case ObjectKind::PaymentMethod: return payment_method_fields;
-    case ObjectKind::BalanceTransaction: return balance_transaction_fields;
-    default: return {};
+        case ObjectKind::PaymentIntent: return payment_intent_fields;
+        case ObjectKind::Charge: return charge_fields;
+        case ObjectKind::Refund: return refund_fields;
+        case ObjectKind::Customer: return customer_fields;
+        case ObjectKind::PaymentMethod: return payment_method_fields;
+        case ObjectKind::BalanceTransaction: return balance_transaction_fields;
+        default: return {};
     }
 }
 
@@ -126,9 +124,9 @@ struct ReferenceOf {
 Result<ExpandTree> parse_expand(ObjectKind kind, const std::vector<std::string>& paths, bool list) {
     ExpandTree root;
     if (paths.size() > expand_paths_max)
-        return fail(invalid_parameter("parameter_invalid", "expand",
-                                      fmt::format("You can expand at most {} properties at once.",
-                                                  expand_paths_max)));
+        return fail(invalid_parameter(
+            "parameter_invalid", "expand",
+            fmt::format("You can expand at most {} properties at once.", expand_paths_max)));
     for (const std::string& path : paths) {
         std::string_view rest = path;
         if (list) {
@@ -161,40 +159,45 @@ Result<ExpandTree> parse_expand(ObjectKind kind, const std::vector<std::string>&
 
 Result<Object> object_of(const core::Snapshot& snapshot) {
     switch (snapshot.kind) {
-    case ObjectKind::Customer: {
-        TRY(auto o, core::restore<core::Customer>(snapshot));
-        return Object(std::move(o));
-    }
-    case ObjectKind::PaymentMethod: {
-        TRY(auto o, core::restore<core::PaymentMethod>(snapshot));
-        return Object(std::move(o));
-    }
-    case ObjectKind::Token: {
-        TRY(auto o, core::restore<core::Token>(snapshot));
-        return Object(std::move(o));
-    }
-    case ObjectKind::PaymentIntent: {
-        TRY(auto o, core::restore<core::PaymentIntent>(snapshot));
-        return Object(std::move(o));
-    }
-    case ObjectKind::Charge: {
-        TRY(auto o, core::restore<core::Charge>(snapshot));
-        return Object(std::move(o));
-    }
-    case ObjectKind::Refund: {
-        TRY(auto o, core::restore<core::Refund>(snapshot));
-        return Object(std::move(o));
-    }
-    default: return fail(ErrorClass::Bug, "snapshot_kind", "this kind of object has no snapshot");
+        case ObjectKind::Customer: {
+            TRY(auto o, core::restore<core::Customer>(snapshot));
+            return Object(std::move(o));
+        }
+        case ObjectKind::PaymentMethod: {
+            TRY(auto o, core::restore<core::PaymentMethod>(snapshot));
+            return Object(std::move(o));
+        }
+        case ObjectKind::Token: {
+            TRY(auto o, core::restore<core::Token>(snapshot));
+            return Object(std::move(o));
+        }
+        case ObjectKind::PaymentIntent: {
+            TRY(auto o, core::restore<core::PaymentIntent>(snapshot));
+            return Object(std::move(o));
+        }
+        case ObjectKind::Charge: {
+            TRY(auto o, core::restore<core::Charge>(snapshot));
+            return Object(std::move(o));
+        }
+        case ObjectKind::Refund: {
+            TRY(auto o, core::restore<core::Refund>(snapshot));
+            return Object(std::move(o));
+        }
+        default:
+            return fail(ErrorClass::Bug, "snapshot_kind", "this kind of object has no snapshot");
     }
 }
 
 ObjectKind kind_of(const Object& object) {
     struct KindOf {
         ObjectKind operator()(const core::Customer&) const { return ObjectKind::Customer; }
-        ObjectKind operator()(const core::PaymentMethod&) const { return ObjectKind::PaymentMethod; }
+        ObjectKind operator()(const core::PaymentMethod&) const {
+            return ObjectKind::PaymentMethod;
+        }
         ObjectKind operator()(const core::Token&) const { return ObjectKind::Token; }
-        ObjectKind operator()(const core::PaymentIntent&) const { return ObjectKind::PaymentIntent; }
+        ObjectKind operator()(const core::PaymentIntent&) const {
+            return ObjectKind::PaymentIntent;
+        }
         ObjectKind operator()(const core::Charge&) const { return ObjectKind::Charge; }
         ObjectKind operator()(const core::Refund&) const { return ObjectKind::Refund; }
         ObjectKind operator()(const core::BalanceTransaction&) const {
@@ -220,23 +223,23 @@ Task<std::optional<Object>> load_as(store::Store& store, Id<core::Account> accou
 Task<std::optional<Object>> Presenter::load(ObjectKind kind, Id<core::Account> account, Uuid id,
                                             Deadline deadline) {
     switch (kind) {
-    case ObjectKind::Customer:
-        co_return co_await load_as<core::Customer>(store_, account, id, deadline);
-    case ObjectKind::PaymentMethod:
-        co_return co_await load_as<core::PaymentMethod>(store_, account, id, deadline);
-    case ObjectKind::Token:
-        co_return co_await load_as<core::Token>(store_, account, id, deadline);
-    case ObjectKind::PaymentIntent:
-        co_return co_await load_as<core::PaymentIntent>(store_, account, id, deadline);
-    case ObjectKind::Charge:
-        co_return co_await load_as<core::Charge>(store_, account, id, deadline);
-    case ObjectKind::Refund:
-        co_return co_await load_as<core::Refund>(store_, account, id, deadline);
-    case ObjectKind::BalanceTransaction:
-        co_return co_await load_as<core::BalanceTransaction>(store_, account, id, deadline);
-    case ObjectKind::Event:
-        co_return co_await load_as<core::Event>(store_, account, id, deadline);
-    default: co_return std::nullopt;
+        case ObjectKind::Customer:
+            co_return co_await load_as<core::Customer>(store_, account, id, deadline);
+        case ObjectKind::PaymentMethod:
+            co_return co_await load_as<core::PaymentMethod>(store_, account, id, deadline);
+        case ObjectKind::Token:
+            co_return co_await load_as<core::Token>(store_, account, id, deadline);
+        case ObjectKind::PaymentIntent:
+            co_return co_await load_as<core::PaymentIntent>(store_, account, id, deadline);
+        case ObjectKind::Charge:
+            co_return co_await load_as<core::Charge>(store_, account, id, deadline);
+        case ObjectKind::Refund:
+            co_return co_await load_as<core::Refund>(store_, account, id, deadline);
+        case ObjectKind::BalanceTransaction:
+            co_return co_await load_as<core::BalanceTransaction>(store_, account, id, deadline);
+        case ObjectKind::Event:
+            co_return co_await load_as<core::Event>(store_, account, id, deadline);
+        default: co_return std::nullopt;
     }
 }
 
@@ -260,8 +263,8 @@ Task<std::string> Presenter::present(Object object, ExpandTree expand, const cor
         const Expandable* e = expandable(kind, field);
         if (!e || e->target == Target::Nothing) continue; // stays null
         if (e->target == Target::Refunds) {
-            CO_TRY(auto list, co_await sublist(std::get<core::Charge>(object), account, now,
-                                               deadline));
+            CO_TRY(auto list,
+                   co_await sublist(std::get<core::Charge>(object), account, now, deadline));
             expansions.emplace(field, std::move(list));
             continue;
         }
@@ -276,8 +279,8 @@ Task<std::string> Presenter::present(Object object, ExpandTree expand, const cor
             expansions.emplace(field, render_deleted_customer(*customer));
             continue;
         }
-        CO_TRY(auto json, co_await present(std::move(*target), std::move(below), account, now,
-                                           deadline));
+        CO_TRY(auto json,
+               co_await present(std::move(*target), std::move(below), account, now, deadline));
         expansions.emplace(field, std::move(json));
     }
     if (const auto* p = std::get_if<core::PaymentIntent>(&object);

@@ -8,8 +8,9 @@ namespace {
 Error raw_card_in_live_mode() {
     return {.kind = ErrorClass::Forbidden,
             .code = "raw_card_data_not_allowed",
-            .message = "Sending credit card numbers directly to the Holdfast API is for test mode. "
-                       "Tokenize the card from the payer's browser instead."};
+            .message =
+                "Sending credit card numbers directly to the Holdfast API is for test mode. "
+                "Tokenize the card from the payer's browser instead."};
 }
 
 core::PaymentMethod payment_method_of(const Call& call, Id<core::PaymentMethod> id,
@@ -19,8 +20,8 @@ core::PaymentMethod payment_method_of(const Call& call, Id<core::PaymentMethod> 
     method.account = call.account->id;
     method.card = std::move(resolved.vaulted.card);
     method.vault_token = std::move(resolved.vaulted.vault_token);
-    method.billing_details =
-        billing == core::BillingDetails{} ? std::move(resolved.billing_details) : std::move(billing);
+    method.billing_details = billing == core::BillingDetails{} ? std::move(resolved.billing_details)
+                                                               : std::move(billing);
     return method;
 }
 
@@ -73,8 +74,10 @@ Task<ResolvedCard> resolve_card(Services& services, Call& call, CardInput input,
 
 InstrumentInput read_instrument(Params& params) {
     InstrumentInput input;
-    if (params.cleared("payment_method")) input.cleared = true;
-    else input.payment_method = params.text("payment_method", 255);
+    if (params.cleared("payment_method"))
+        input.cleared = true;
+    else
+        input.payment_method = params.text("payment_method", 255);
     Params data = params.map("payment_method_data");
     if (!data.absent()) {
         data.require("type");
@@ -104,8 +107,8 @@ Task<std::optional<core::PaymentMethodChoice>> resolve_instrument(Services& serv
         const bool built_in =
             !call.account->livemode && gateway::built_in_card(*input.payment_method).has_value();
         if (!built_in)
-            co_return fail(missing_resource("PaymentMethod", *input.payment_method,
-                                            "payment_method"));
+            co_return fail(
+                missing_resource("PaymentMethod", *input.payment_method, "payment_method"));
         input.card = CardInput{.token = *input.payment_method};
     }
     if (!input.card) co_return std::nullopt;
@@ -113,8 +116,8 @@ Task<std::optional<core::PaymentMethodChoice>> resolve_instrument(Services& serv
                                                 "payment_method_data[card][token]"));
     choice.from_token = resolved.token;
     choice.id = new_id<core::PaymentMethod>(services, call);
-    choice.create = payment_method_of(call, choice.id, std::move(resolved),
-                                      std::move(input.billing_details));
+    choice.create =
+        payment_method_of(call, choice.id, std::move(resolved), std::move(input.billing_details));
     choice.create->metadata = std::move(input.metadata);
     choice.create->allow_redisplay = std::move(input.allow_redisplay);
     co_return choice;
@@ -140,8 +143,7 @@ Task<Reply> create_token(Services& services, Call& call) {
     if (!input->data)
         co_return fail(invalid_parameter("parameter_missing", "card[number]",
                                          "Missing required param: card[number]."));
-    CO_TRY(auto resolved,
-           co_await resolve_card(services, call, std::move(*input), "card"));
+    CO_TRY(auto resolved, co_await resolve_card(services, call, std::move(*input), "card"));
     core::Token token;
     token.id = new_id<core::Token>(services, call);
     token.account = call.account->id;
@@ -170,9 +172,8 @@ Task<Reply> create_payment_method(Services& services, Call& call) {
     CO_TRY(auto resolved, co_await resolve_card(services, call, std::move(*input), "card[token]"));
     core::CreatePaymentMethod create;
     create.from_token = resolved.token;
-    create.payment_method =
-        payment_method_of(call, new_id<core::PaymentMethod>(services, call), std::move(resolved),
-                          std::move(billing));
+    create.payment_method = payment_method_of(call, new_id<core::PaymentMethod>(services, call),
+                                              std::move(resolved), std::move(billing));
     create.payment_method.metadata = std::move(metadata);
     create.payment_method.allow_redisplay = std::move(redisplay);
     co_return co_await execute(services, call, std::move(create), std::move(expand));

@@ -26,8 +26,7 @@ struct ResolvedCard {
     core::BillingDetails billing_details;
     Id<core::Token> token;
 };
-Task<ResolvedCard> resolve_card(Services& services, Call& call, CardInput input,
-                                std::string param);
+Task<ResolvedCard> resolve_card(Services& services, Call& call, CardInput input, std::string param);
 
 /// payment_method, payment_method_data and confirmation tokens of a payment intent request.
 struct InstrumentInput {

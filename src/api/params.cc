@@ -54,9 +54,9 @@ const std::string* Params::take_text(std::string_view name) {
     const FormNode* child = take(name);
     if (!child) return nullptr;
     if (child->is_text()) return &child->text;
-    problem(invalid_parameter("parameter_invalid_string", full_name(name),
-                              fmt::format("Invalid string: {} must be a single value",
-                                          full_name(name))));
+    problem(invalid_parameter(
+        "parameter_invalid_string", full_name(name),
+        fmt::format("Invalid string: {} must be a single value", full_name(name))));
     return nullptr;
 }
 
@@ -74,9 +74,9 @@ void Params::not_one_of(std::string_view name, std::span<const std::string_view>
     std::vector<std::string_view> allowed;
     std::ranges::copy_if(names, std::back_inserter(allowed),
                          [](std::string_view n) { return !n.empty(); });
-    problem(invalid_parameter("parameter_invalid_enum", full_name(name),
-                              fmt::format("Invalid {}: must be one of {}", full_name(name),
-                                          fmt::join(allowed, ", "))));
+    problem(invalid_parameter(
+        "parameter_invalid_enum", full_name(name),
+        fmt::format("Invalid {}: must be one of {}", full_name(name), fmt::join(allowed, ", "))));
 }
 
 void Params::missing(std::string_view name, std::string_view what, std::string_view given) {
@@ -93,9 +93,10 @@ std::optional<std::string> Params::text(std::string_view name, std::size_t lengt
         return std::nullopt;
     }
     if (characters(*value) > length_max) {
-        problem(invalid_parameter("parameter_invalid_string", full_name(name),
-                                  fmt::format("Invalid string: {}...; must be at most {} characters",
-                                              shown(*value).substr(0, 20), length_max)));
+        problem(
+            invalid_parameter("parameter_invalid_string", full_name(name),
+                              fmt::format("Invalid string: {}...; must be at most {} characters",
+                                          shown(*value).substr(0, 20), length_max)));
         return std::nullopt;
     }
     return *value;
@@ -209,13 +210,15 @@ core::MetadataChange Params::metadata_change() {
                             metadata_key_length_max, metadata_value_length_max)));
             return change;
         }
-        if (pair.text.empty()) change.set.emplace(pair.name, std::nullopt);
-        else change.set.emplace(pair.name, pair.text);
+        if (pair.text.empty())
+            change.set.emplace(pair.name, std::nullopt);
+        else
+            change.set.emplace(pair.name, pair.text);
     }
     if (change.set.size() > metadata_keys_max)
-        problem(invalid_parameter("parameter_invalid", full,
-                                  fmt::format("You can have up to {} metadata keys",
-                                              metadata_keys_max)));
+        problem(invalid_parameter(
+            "parameter_invalid", full,
+            fmt::format("You can have up to {} metadata keys", metadata_keys_max)));
     return change;
 }
 

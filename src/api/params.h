@@ -45,11 +45,12 @@ class Params {
     /// Name of a parameter as the client wrote it: shipping[address][line1].
     std::string full_name(std::string_view name) const;
 
-    std::optional<std::string> text(std::string_view name, std::size_t length_max = text_length_max);
+    std::optional<std::string> text(std::string_view name,
+                                    std::size_t length_max = text_length_max);
     core::TextChange text_change(std::string_view name, std::size_t length_max = text_length_max);
-    std::optional<std::int64_t> integer(std::string_view name,
-                                        std::int64_t min = std::numeric_limits<std::int64_t>::min(),
-                                        std::int64_t max = std::numeric_limits<std::int64_t>::max());
+    std::optional<std::int64_t> integer(
+        std::string_view name, std::int64_t min = std::numeric_limits<std::int64_t>::min(),
+        std::int64_t max = std::numeric_limits<std::int64_t>::max());
     std::optional<bool> boolean(std::string_view name);
     std::optional<core::Currency> currency(std::string_view name);
     std::vector<std::string> texts(std::string_view name, std::size_t length_max = text_length_max);

@@ -61,9 +61,7 @@ TEST(Params, NamesTheFirstProblemOfEachKind) {
 
 TEST(Params, LengthsCountCharactersNotBytes) {
     const std::string umlauts = "name=%C3%A4%C3%A4%C3%A4"; // three characters, six bytes
-    auto read = [](std::size_t max) {
-        return [max](Params& p) { (void)p.text("name", max); };
-    };
+    auto read = [](std::size_t max) { return [max](Params& p) { (void)p.text("name", max); }; };
     EXPECT_EQ(problem_of(umlauts, read(3)), "");
     EXPECT_EQ(problem_of(umlauts, read(2)), "parameter_invalid_string name");
 }
@@ -86,10 +84,12 @@ TEST(Params, TheEmptyStringClearsWhereThatMeansSomething) {
 
 TEST(Params, MetadataKeepsToItsLimits) {
     auto read = [](Params& p) { (void)p.metadata_change(); };
-    EXPECT_EQ(problem_of("metadata[" + std::string(40, 'k') + "]=" + std::string(500, 'v'), read), "");
+    EXPECT_EQ(problem_of("metadata[" + std::string(40, 'k') + "]=" + std::string(500, 'v'), read),
+              "");
     EXPECT_EQ(problem_of("metadata[" + std::string(41, 'k') + "]=v", read),
               "parameter_invalid metadata[" + std::string(41, 'k') + "]");
-    EXPECT_EQ(problem_of("metadata[k]=" + std::string(501, 'v'), read), "parameter_invalid metadata[k]");
+    EXPECT_EQ(problem_of("metadata[k]=" + std::string(501, 'v'), read),
+              "parameter_invalid metadata[k]");
     std::string many;
     for (int i = 0; i < 51; ++i) many += "metadata[k" + std::to_string(i) + "]=v&";
     EXPECT_EQ(problem_of(many, read), "parameter_invalid metadata");
@@ -102,9 +102,9 @@ TEST(Params, MetadataKeepsToItsLimits) {
 }
 
 TEST(Params, ListsAreReadInEveryFormClientsSend) {
-    for (std::string_view form : {"expand[]=customer&expand[]=latest_charge",
-                                  "expand[0]=customer&expand[1]=latest_charge",
-                                  "expand%5B0%5D=customer&expand%5B1%5D=latest_charge"}) {
+    for (std::string_view form :
+         {"expand[]=customer&expand[]=latest_charge", "expand[0]=customer&expand[1]=latest_charge",
+          "expand%5B0%5D=customer&expand%5B1%5D=latest_charge"}) {
         auto root = parse_form(form);
         ASSERT_TRUE(root);
         Params params(*root);

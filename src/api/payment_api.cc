@@ -26,8 +26,9 @@ constexpr std::size_t path_length_max = 512;
 Error no_key() {
     return {.kind = ErrorClass::Auth,
             .code = "api_key_missing",
-            .message = "You did not provide an API key. Provide it in the Authorization header, "
-                       "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."};
+            .message =
+                "You did not provide an API key. Provide it in the Authorization header, "
+                "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."};
 }
 
 /// The key of "Bearer KEY", or the user of "Basic base64(KEY:)" as curl -u sends it.
@@ -61,11 +62,11 @@ Result<FormNode> parameters_of(const HttpRequest& request) {
     std::string text = request.query;
     if (!request.body.empty()) {
         const std::string_view type = request.headers.get("Content-Type");
-        if (!type.empty() && !net::equals_ignoring_case(type.substr(0, form_type.size()), form_type))
+        if (!type.empty() &&
+            !net::equals_ignoring_case(type.substr(0, form_type.size()), form_type))
             return fail(ErrorClass::Invalid, "content_type_invalid",
                         "Invalid request (check that your POST content type is "
-                        "application/x-www-form-urlencoded). If you have questions, see "
-                        "docs/reference/api.md.");
+                        "application/x-www-form-urlencoded).");
         if (!text.empty()) text += '&';
         text += request.body;
     }
@@ -163,7 +164,8 @@ HttpResponse preflight() {
 PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                        gateway::Connector& connector, const core::Identity& identity,
                        Directory& directory, Registry& registry)
-    : env_(env), presenter_(store, identity),
+    : env_(env),
+      presenter_(store, identity),
       services_{env, store, processor, connector, identity, directory, presenter_},
       metrics_(registry) {}
 
@@ -195,10 +197,10 @@ void PaymentApi::note_request(const HttpRequest& request, const Reply& reply,
 }
 
 net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
-    Reply reply = error_reply({.kind = problem.status == 503 ? ErrorClass::Overload
-                                                             : ErrorClass::Invalid,
-                               .code = std::string(problem.code),
-                               .message = std::string(problem.message)});
+    Reply reply =
+        error_reply({.kind = problem.status == 503 ? ErrorClass::Overload : ErrorClass::Invalid,
+                     .code = std::string(problem.code),
+                     .message = std::string(problem.message)});
     HttpResponse response;
     response.status = problem.status;
     response.headers.add("Content-Type", "application/json");
@@ -211,8 +213,8 @@ net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
 Task<Credential> PaymentApi::authenticate(const HttpRequest& request) {
     auto key = key_of(request.headers.get("Authorization"));
     if (!key) co_return fail(no_key());
-    CO_TRY(auto credential, co_await services_.directory.authenticate(
-                                std::move(*key), env_.wall(), request.deadline));
+    CO_TRY(auto credential, co_await services_.directory.authenticate(std::move(*key), env_.wall(),
+                                                                      request.deadline));
     const std::string_view account = request.headers.get("Stripe-Account");
     if (!account.empty() && account != credential.account->public_id.str())
         co_return fail(ErrorClass::Forbidden, "account_invalid",
@@ -256,8 +258,8 @@ Task<HttpResponse> PaymentApi::handle(HttpRequest request) {
     const Uuid request_id = Uuid::time_ordered(env_);
     auto result = co_await answer(request, request_id);
     if (!result && result.error().kind >= ErrorClass::Overload)
-        log::warn("api_request_failed", {log::request(request_id),
-                                        {"error", to_string(result.error())}});
+        log::warn("api_request_failed",
+                  {log::request(request_id), {"error", to_string(result.error())}});
     Reply reply = result ? std::move(*result) : error_reply(result.error());
     note_request(request, reply, request_id);
     co_return response_of(std::move(reply), request, request_id);

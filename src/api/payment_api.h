@@ -28,8 +28,8 @@ class PaymentApi {
     static constexpr std::size_t version_length_max = 64;
 
     PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
-               gateway::Connector& connector, const core::Identity& identity,
-               Directory& directory, Registry& registry);
+               gateway::Connector& connector, const core::Identity& identity, Directory& directory,
+               Registry& registry);
 
     Task<net::HttpResponse> handle(net::HttpRequest request);
 

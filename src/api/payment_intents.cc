@@ -44,8 +44,7 @@ struct ConfirmOptions {
 
 ConfirmOptions confirm_options(Params& params) {
     ConfirmOptions options;
-    options.error_on_requires_action =
-        params.boolean("error_on_requires_action").value_or(false);
+    options.error_on_requires_action = params.boolean("error_on_requires_action").value_or(false);
     if (params.is_text("off_session")) {
         auto text = params.text("off_session", 20);
         options.off_session = text && *text != "false";
@@ -58,8 +57,8 @@ ConfirmOptions confirm_options(Params& params) {
 bool may_use(const Call& call, const core::Identity& identity, const PaymentIntent& payment,
              const std::optional<std::string>& client_secret) {
     if (!call.publishable && !client_secret) return true;
-    return client_secret && constant_time_equal(*client_secret,
-                                                identity.client_secret(payment.account, payment.id));
+    return client_secret &&
+           constant_time_equal(*client_secret, identity.client_secret(payment.account, payment.id));
 }
 
 Error wrong_client_secret() {
@@ -80,10 +79,10 @@ Task<Reply> create_payment_intent(Services& services, Call& call) {
     params.require("currency");
     payment.amount.minor = params.integer("amount", 1).value_or(0);
     if (auto currency = params.currency("currency")) payment.amount.currency = *currency;
-    payment.capture_method = params.named<CaptureMethod>("capture_method").value_or(CaptureMethod::Automatic);
-    payment.confirmation_method =
-        params.named<core::ConfirmationMethod>("confirmation_method")
-            .value_or(core::ConfirmationMethod::Automatic);
+    payment.capture_method =
+        params.named<CaptureMethod>("capture_method").value_or(CaptureMethod::Automatic);
+    payment.confirmation_method = params.named<core::ConfirmationMethod>("confirmation_method")
+                                      .value_or(core::ConfirmationMethod::Automatic);
     payment.setup_future_usage = setup_future_usage(params).value;
     if (auto customer = params.id<core::Customer>("customer", "customer"))
         payment.customer = *customer;
@@ -102,13 +101,15 @@ Task<Reply> create_payment_intent(Services& services, Call& call) {
     (void)automatic.one_of("allow_redirects", {"always", "never"});
     if (auto types = payment_method_types(params); !types.empty())
         details.payment_method_types = std::move(types);
-    else details.automatic_payment_methods |= !params.has("automatic_payment_methods");
+    else
+        details.automatic_payment_methods |= !params.has("automatic_payment_methods");
 
     create.confirm = params.boolean("confirm").value_or(false);
     const ConfirmOptions options = confirm_options(params);
     create.error_on_requires_action = options.error_on_requires_action;
     create.off_session = options.off_session;
-    if (create.confirm) details.return_url = params.text("return_url");
+    if (create.confirm)
+        details.return_url = params.text("return_url");
     else if (params.has("return_url") || params.has("off_session"))
         params.problem(invalid_parameter("parameter_invalid",
                                          params.has("return_url") ? "return_url" : "off_session",
@@ -140,9 +141,11 @@ Task<Reply> update_payment_intent(Services& services, Call& call) {
     core::UpdatePaymentIntent update{.id = id};
     if (auto amount = params.integer("amount", 1)) update.amount_minor = {true, *amount};
     if (auto currency = params.currency("currency")) update.currency = {true, *currency};
-    if (auto method = params.named<CaptureMethod>("capture_method")) update.capture_method = {true, *method};
+    if (auto method = params.named<CaptureMethod>("capture_method"))
+        update.capture_method = {true, *method};
     update.setup_future_usage = setup_future_usage(params);
-    if (params.cleared("customer")) update.customer.set = true;
+    if (params.cleared("customer"))
+        update.customer.set = true;
     else if (auto customer = params.id<core::Customer>("customer", "customer"))
         update.customer = {true, *customer};
     update.description = params.text_change("description", 1000);
@@ -157,8 +160,8 @@ Task<Reply> update_payment_intent(Services& services, Call& call) {
     update.metadata = params.metadata_change();
     InstrumentInput instrument = read_instrument(params);
     const bool detach = instrument.cleared;
-    ignore_unused(params, {"payment_method_options", "excluded_payment_method_types",
-                           "amount_details"});
+    ignore_unused(params,
+                  {"payment_method_options", "excluded_payment_method_types", "amount_details"});
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(params.done());
     CO_TRY(update.payment_method,
@@ -171,7 +174,8 @@ Task<Reply> confirm_payment_intent(Services& services, Call& call) {
     Params& params = call.params;
     CO_TRY(auto id, path_id<PaymentIntent>(call, "payment_intent"));
     core::ConfirmPaymentIntent confirm{.id = id};
-    if (auto method = params.named<CaptureMethod>("capture_method")) confirm.capture_method = {true, *method};
+    if (auto method = params.named<CaptureMethod>("capture_method"))
+        confirm.capture_method = {true, *method};
     confirm.setup_future_usage = setup_future_usage(params);
     confirm.receipt_email = params.text_change("receipt_email", 800);
     confirm.return_url = params.text_change("return_url");
@@ -218,9 +222,8 @@ Task<Reply> cancel_payment_intent(Services& services, Call& call) {
     Params& params = call.params;
     CO_TRY(auto id, path_id<PaymentIntent>(call, "payment_intent"));
     core::CancelPaymentIntent cancel{.id = id};
-    if (auto reason = params.one_of("cancellation_reason",
-                                    {"duplicate", "fraudulent", "requested_by_customer",
-                                     "abandoned"}))
+    if (auto reason = params.one_of("cancellation_reason", {"duplicate", "fraudulent",
+                                                            "requested_by_customer", "abandoned"}))
         cancel.reason = *core::parse_name<core::CancellationReason>(*reason);
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(params.done());

@@ -58,8 +58,8 @@ Task<Id<PaymentMethod>> materialize_built_in(Services& services, Call& call,
 
 namespace {
 
-/// Cards that an issuer refuses are refused when a customer is to keep them, in Stripe's words. Only
-/// test cards are known by their vault token; a real one is found out by its first payment.
+/// Cards that an issuer refuses are refused when a customer is to keep them, in Stripe's words.
+/// Only test cards are known by their vault token; a real one is found out by its first payment.
 std::optional<Reply> refused_at_attach(const Call& call, const std::string& vault_token) {
     if (call.account->livemode) return std::nullopt;
     auto failure = gateway::attach_refusal(vault_token);

@@ -23,12 +23,11 @@ Task<Reply> create_refund(Services& services, Call& call) {
     auto charge_id = params.id<core::Charge>("charge", "charge");
     auto payment_id = params.id<core::PaymentIntent>("payment_intent", "payment_intent");
     create.amount_minor = params.integer("amount", 1);
-    create.reason =
-        params.one_of("reason", {"duplicate", "fraudulent", "requested_by_customer"});
+    create.reason = params.one_of("reason", {"duplicate", "fraudulent", "requested_by_customer"});
     create.metadata = params.metadata();
     if (auto currency = params.currency("currency")) create.currency = {true, *currency};
-    for (std::string_view unused : {"instructions_email", "origin", "refund_application_fee",
-                                    "reverse_transfer"})
+    for (std::string_view unused :
+         {"instructions_email", "origin", "refund_application_fee", "reverse_transfer"})
         params.ignore(unused);
     if (!params.has("charge") && !params.has("payment_intent"))
         params.problem(invalid_parameter("parameter_missing", "charge",
@@ -72,7 +71,8 @@ Task<Reply> cancel_refund(Services& services, Call& call) {
     CO_TRY(auto refund, co_await refund_in_path(services, call));
     co_return fail(ErrorClass::Conflict, "resource_not_cancelable",
                    "Only a refund with a status of requires_action can be canceled; card refunds "
-                   "go to the card network at once. Refund: " + refund.id.str());
+                   "go to the card network at once. Refund: " +
+                       refund.id.str());
 }
 
 Task<Reply> list_refunds(Services& services, Call& call) {
@@ -82,8 +82,8 @@ Task<Reply> list_refunds(Services& services, Call& call) {
         query.payment_intent = *id;
     CO_TRY(auto expand, expand_of(call, ObjectKind::Refund, true));
     CO_TRY_VOID(call.params.done());
-    CO_TRY(auto page, co_await services.store.list_refunds(call.account->id, std::move(query),
-                                                           call.deadline));
+    CO_TRY(auto page,
+           co_await services.store.list_refunds(call.account->id, std::move(query), call.deadline));
     co_return co_await show_page(services, call, std::move(page), std::move(expand));
 }
 

@@ -80,9 +80,9 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 std::string_view text(Method method) {
     switch (method) {
-    case Method::Get: return "GET";
-    case Method::Post: return "POST";
-    case Method::Delete: return "DELETE";
+        case Method::Get: return "GET";
+        case Method::Post: return "POST";
+        case Method::Delete: return "DELETE";
     }
     return {};
 }

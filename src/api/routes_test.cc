@@ -21,8 +21,9 @@ TEST(Routes, FindHandlersAndTakeIdsOutOfPaths) {
 }
 
 TEST(Routes, RefuseWhatTheyDoNotKnow) {
-    for (std::string_view path : {"", "/", "/v1", "/v1/", "/v2/customers", "/v1/customers//",
-                                  "/v1/payment_intents/pi_1/confirm/x", "*", "/v1/payment_intents//confirm"}) {
+    for (std::string_view path :
+         {"", "/", "/v1", "/v1/", "/v2/customers", "/v1/customers//",
+          "/v1/payment_intents/pi_1/confirm/x", "*", "/v1/payment_intents//confirm"}) {
         EXPECT_EQ(match_route("GET", path).route, nullptr) << path;
         EXPECT_EQ(match_route("POST", path).route, nullptr) << path;
     }
@@ -35,8 +36,9 @@ TEST(Routes, OnlyThePayersCallsTakeAPublishableKey) {
     std::set<std::string_view> open;
     for (const Route& route : all_routes())
         if (route.publishable) open.insert(route.pattern);
-    EXPECT_EQ(open, (std::set<std::string_view>{"/v1/payment_intents/{}", "/v1/payment_intents/{}/confirm",
-                                                "/v1/payment_methods", "/v1/tokens", "/v1/tokens/{}"}));
+    EXPECT_EQ(open, (std::set<std::string_view>{
+                        "/v1/payment_intents/{}", "/v1/payment_intents/{}/confirm",
+                        "/v1/payment_methods", "/v1/tokens", "/v1/tokens/{}"}));
 }
 
 } // namespace

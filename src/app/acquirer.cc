@@ -34,8 +34,7 @@ Result<void> acquirer(const AcquirerOptions& options) {
     server->start();
     log::info("acquirer_listening", {{"port", server->port()}});
     until_asked_to_stop(loop);
-    auto drained =
-        net::block_on(loop, server->drain(net::Deadline::after(drain_patience)));
+    auto drained = net::block_on(loop, server->drain(net::Deadline::after(drain_patience)));
     if (!drained) log::error("acquirer_drain_failed", {{"error", to_string(drained.error())}});
     log::stop();
     return drained;

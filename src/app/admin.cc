@@ -6,8 +6,8 @@
 #include "base/json_writer.h"
 #include "guard/migrations.h"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <filesystem>
 
@@ -72,9 +72,9 @@ Task<core::Account> account_in_mode(store::Store& store, Id<core::Account> publi
     for (core::Account& account : accounts)
         if (account.public_id == public_id && account.livemode == livemode)
             co_return std::move(account);
-    co_return fail(ErrorClass::NotFound, "account_missing",
-                   fmt::format("there is no account {}; see `holdfast account list`",
-                               public_id.str()));
+    co_return fail(
+        ErrorClass::NotFound, "account_missing",
+        fmt::format("there is no account {}; see `holdfast account list`", public_id.str()));
 }
 
 NewKey make_key(Env& env, const core::Account& account, bool publishable) {
@@ -90,7 +90,8 @@ NewKey make_key(Env& env, const core::Account& account, bool publishable) {
     return {SecretString(std::move(text)), std::move(stored)};
 }
 
-Result<void> migrate(const std::string& url, const std::function<void(std::string_view)>& progress) {
+Result<void> migrate(const std::string& url,
+                     const std::function<void(std::string_view)>& progress) {
     Offload offload({.threads = 1});
     net::Loop loop{1};
     TRY(auto options, db::ConnectOptions::parse(SecretString(url)));

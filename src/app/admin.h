@@ -33,7 +33,8 @@ auto with_store(const std::string& url, std::string name, Work work)
     net::Loop loop{1};
     TRY(auto database, Database::create(loop, offload, registry, url, std::move(name)));
     auto result = net::block_on(loop, work(database->store()));
-    auto closed = net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));
+    auto closed =
+        net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));
     if (!closed) BUG("a command left a connection open");
     return result;
 }

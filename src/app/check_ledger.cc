@@ -69,7 +69,8 @@ Task<OurBooks> our_books(db::Pool& pool, Deadline deadline) {
         CO_TRY(auto page, co_await store::operations_after(pool, after, book_page, deadline));
         for (const core::Operation& operation : page) {
             after = {operation.account, operation.id.uuid()};
-            if (operation.state == OperationState::Started) books.open.insert(operation.id);
+            if (operation.state == OperationState::Started)
+                books.open.insert(operation.id);
             else if (operation.state == OperationState::Approved && moves_money(operation.kind))
                 books.approved[operation.id] = {operation.kind, operation.amount};
         }
@@ -144,8 +145,7 @@ Result<void> check_ledger(const Target& target) {
     Offload offload({.threads = 1});
     Registry registry;
     net::Loop loop{1};
-    TRY(auto database,
-        Database::create(loop, offload, registry, place.database_url, "check"));
+    TRY(auto database, Database::create(loop, offload, registry, place.database_url, "check"));
     std::unique_ptr<gateway::SignedHttpConnector> connector;
     if (!place.acquirer_url.empty()) {
         TRY(auto secret, read_secret_file(place.acquirer_secret_file));

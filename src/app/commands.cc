@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "base/json_writer.h"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <cstdio>
 
@@ -78,8 +78,8 @@ Task<void> create_key(Env& env, store::Store& store, KeyOptions options) {
 
 /// A key by the whole of it or by its hint (sk_test_...abcd), if that names one that still works.
 Task<store::ApiKey> find_key(Env& env, store::Store& store, KeyOptions options) {
-    CO_TRY(auto by_hash, co_await store.find_key(
-                             api::hash_of_key(SecretString(options.key_hint)), soon()));
+    CO_TRY(auto by_hash,
+           co_await store.find_key(api::hash_of_key(SecretString(options.key_hint)), soon()));
     if (by_hash) co_return std::move(*by_hash);
     CO_TRY(auto accounts, co_await store.list_accounts(soon()));
     std::optional<store::ApiKey> found;
@@ -117,8 +117,9 @@ Task<void> revoke_key(Env& env, store::Store& store, KeyOptions options) {
     CO_TRY(auto old, co_await find_key(env, store, options));
     CO_TRY(bool known, co_await store.expire_key(old.hash, env.wall(), soon()));
     if (!known) BUG("a key vanished while it was revoked");
-    fmt::print(stderr, "{} no longer works; processes notice within {} s.\n", old.hint,
-               std::chrono::duration_cast<std::chrono::seconds>(api::Directory::trusted_for).count());
+    fmt::print(
+        stderr, "{} no longer works; processes notice within {} s.\n", old.hint,
+        std::chrono::duration_cast<std::chrono::seconds>(api::Directory::trusted_for).count());
     co_return Result<void>{};
 }
 
@@ -144,8 +145,10 @@ Task<void> list_keys(store::Store& store, KeyOptions options) {
             w.field("publishable", key.publishable);
             w.field("created", unix_seconds(key.created));
             w.key("expires");
-            if (key.expires) w.value(unix_seconds(*key.expires));
-            else w.value(nullptr);
+            if (key.expires)
+                w.value(unix_seconds(*key.expires));
+            else
+                w.value(nullptr);
             w.end_object();
         }
     }
@@ -198,10 +201,11 @@ Result<Target> resolved(Target target) {
     const std::string path = data_directory_or_default(target.data) + "/platform.json";
     auto text = read_file(path);
     if (!text)
-        return fail(ErrorClass::NotFound, "platform_missing",
-                    fmt::format("no Holdfast was found ({}); start one with `holdfast up`, or name a "
-                                "database with --database-url",
-                                text.error().message));
+        return fail(
+            ErrorClass::NotFound, "platform_missing",
+            fmt::format("no Holdfast was found ({}); start one with `holdfast up`, or name a "
+                        "database with --database-url",
+                        text.error().message));
     TRY(auto json, parse_json(*text));
     const auto fill = [&](std::string& into, std::string_view field) -> Result<void> {
         if (!into.empty()) return {};
@@ -236,7 +240,8 @@ Result<void> keys_create(const Target& target, const KeyOptions& options) {
 
 Result<void> keys_list(const Target& target, const KeyOptions& options) {
     TRY(Target place, resolved(target));
-    return with_store(place.database_url, "keys", [&](store::Store& store) { return list_keys(store, options); });
+    return with_store(place.database_url, "keys",
+                      [&](store::Store& store) { return list_keys(store, options); });
 }
 
 Result<void> keys_roll(const Target& target, const KeyOptions& options) {

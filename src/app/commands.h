@@ -1,7 +1,8 @@
 #pragma once
 
 // The administrative commands: `holdfast account`, `holdfast keys`, `holdfast check`.
-// Each prints for people, or with --json for programs, and fails with an Error that says what to do.
+// Each prints for people, or with --json for programs, and fails with an Error that says what to
+// do.
 
 #include "base/result.h"
 
@@ -9,7 +10,8 @@
 
 namespace holdfast::app {
 
-/// Where a command finds the platform: the one that `holdfast up` runs on --data, or the parts named.
+/// Where a command finds the platform: the one that `holdfast up` runs on --data, or the parts
+/// named.
 struct Target {
     std::string data;
     std::string database_url;
@@ -26,7 +28,7 @@ struct KeyOptions {
     std::string account; ///< acct_...; empty: the only account
     bool live = false;
     bool publishable = false;
-    std::string key_hint;       ///< which key to roll or revoke: its hint or the key itself
+    std::string key_hint;          ///< which key to roll or revoke: its hint or the key itself
     std::int64_t expires_in_s = 0; ///< of the old key when it is rolled
     bool json = false;
 };

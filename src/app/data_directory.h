@@ -39,7 +39,8 @@ class DataDirectory {
     Result<std::string> secret_file(std::string_view name) const;
     Result<void> make_directory(std::string_view name) const;
     /// Written whole or not at all, mode 0600.
-    Result<void> write_private(std::string_view name, std::string_view text, bool for_servers) const;
+    Result<void> write_private(std::string_view name, std::string_view text,
+                               bool for_servers) const;
 
   private:
     DataDirectory(Env& env, std::string path, std::optional<UserIdentity> user)

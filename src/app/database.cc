@@ -18,8 +18,7 @@ constexpr std::string_view become_app_role =
 
 Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& offload,
                                                    Registry& registry, const std::string& url,
-                                                   std::string name,
-                                                   std::size_t connections_max) {
+                                                   std::string name, std::size_t connections_max) {
     TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
     options.role = std::move(name);
     if (options.value("user") != app_role)

@@ -2,9 +2,9 @@
 
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
-// Owns the pool; the loop, Offload and Registry it is given outlive it. Connects as whoever the URL names; if
-// that is not holdfast_app (a server of yours, --database-url), every session becomes it with the
-// option `role`, so that the privileges and pinned plans of that role apply all the same.
+// Owns the pool; the loop, Offload and Registry it is given outlive it. Connects as whoever the URL
+// names; if that is not holdfast_app (a server of yours, --database-url), every session becomes it
+// with the option `role`, so that the privileges and pinned plans of that role apply all the same.
 
 #include "base/metrics.h"
 #include "base/offload.h"
@@ -29,8 +29,7 @@ class Database {
     net::Task<void> close(net::Deadline deadline) { return pool_.close(deadline); }
 
   private:
-    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
-             db::Pool::Connect connect)
+    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits, db::Pool::Connect connect)
         : limits_(limits), pool_(loop, registry, {}, limits_, connect), store_(pool_, connect) {}
 
     db::FixedLimits limits_;

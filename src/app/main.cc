@@ -7,8 +7,8 @@
 #include "app/up.h"
 #include "base/env.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <functional>
@@ -160,8 +160,9 @@ void declare_check(CLI::App& app, Action& action) {
     CLI::App* command = app.add_subcommand("check", "Prove that things are as they should be");
     command->require_subcommand(1);
     CLI::App* ledger =
-        command->add_subcommand("ledger", "Recompute every balance, check seals, compare with the "
-                                          "acquirer's books; prints JSON");
+        command->add_subcommand("ledger",
+                                "Recompute every balance, check seals, compare with the "
+                                "acquirer's books; prints JSON");
     add_target(ledger, target);
     ledger->add_option("--acquirer-url", target.acquirer_url);
     ledger->add_option("--acquirer-secret-file", target.acquirer_secret_file);

@@ -38,8 +38,10 @@ void append_labelled(std::string& out, std::string_view sample, std::string_view
     const bool labelled = brace < space;
     const std::size_t name_end = labelled ? brace : space;
     out += fmt::format("{}{{process=\"{}\"", sample.substr(0, name_end), process);
-    if (labelled) out += fmt::format(",{}\n", sample.substr(brace + 1));
-    else out += fmt::format("}}{}\n", sample.substr(name_end));
+    if (labelled)
+        out += fmt::format(",{}\n", sample.substr(brace + 1));
+    else
+        out += fmt::format("}}{}\n", sample.substr(name_end));
 }
 
 net::HttpResponse page_response(std::string body) {
@@ -77,7 +79,8 @@ std::string merge_metrics(const std::map<std::string, std::string>& page_by_proc
 }
 
 MetricsPage::MetricsPage(net::Loop& loop, std::string name, const Registry& registry)
-    : name_(std::move(name)), registry_(&registry),
+    : name_(std::move(name)),
+      registry_(&registry),
       client_(std::make_unique<net::HttpClient>(loop, net::HttpClientOptions{})) {}
 
 Result<MetricsPage> MetricsPage::create(net::Loop& loop, std::string name, const Registry& registry,
@@ -90,7 +93,8 @@ Result<MetricsPage> MetricsPage::create(net::Loop& loop, std::string name, const
         std::uint16_t port = 0;
         const char* end = peer.data() + peer.size();
         const bool good = equals != 0 && equals != std::string::npos &&
-                          std::from_chars(peer.data() + equals + 1, end, port).ptr == end && port != 0;
+                          std::from_chars(peer.data() + equals + 1, end, port).ptr == end &&
+                          port != 0;
         if (!good)
             return fail(ErrorClass::Invalid, "peer_invalid",
                         fmt::format("--peer takes name=port, not {}", peer));
@@ -103,13 +107,15 @@ net::HttpResponse MetricsPage::own() const { return page_response(registry_->ren
 
 net::Task<net::HttpResponse> MetricsPage::render(net::Deadline deadline) {
     std::map<std::string, std::string> pages{{name_, registry_->render()}};
-    std::string up = "# HELP holdfast_process_up Whether a process of this machine answered.\n"
-                     "# TYPE holdfast_process_up gauge\n";
+    std::string up =
+        "# HELP holdfast_process_up Whether a process of this machine answered.\n"
+        "# TYPE holdfast_process_up gauge\n";
     up += fmt::format("holdfast_process_up{{process=\"{}\"}} 1\n", name_);
     for (const auto& [name, port] : peers_) {
         net::HttpClientRequest request{
             .host = address_, .port = port, .target = "/metrics/own", .safe_to_resend = true};
-        auto response = co_await client_->request(std::move(request), deadline.capped(peer_timeout));
+        auto response =
+            co_await client_->request(std::move(request), deadline.capped(peer_timeout));
         const bool answered = response && response->status == 200;
         if (answered) pages.emplace(name, std::move(response->body));
         up += fmt::format("holdfast_process_up{{process=\"{}\"}} {}\n", name, answered ? 1 : 0);

@@ -37,8 +37,10 @@ net::Task<void> Readiness::probe() {
         if (!answer && answer.error().code == "cancelled") co_return Result<void>{};
         if (answer.has_value() != reachable_) {
             reachable_ = answer.has_value();
-            if (reachable_) log::info("ready");
-            else log::warn("not_ready", {{"reason", to_string(answer.error())}});
+            if (reachable_)
+                log::info("ready");
+            else
+                log::warn("not_ready", {{"reason", to_string(answer.error())}});
         }
         if (!answer) reason_ = answer.error().code;
         auto slept = co_await net::sleep_for(probe_interval);

@@ -37,7 +37,11 @@ constexpr Duration readiness_patience = std::chrono::seconds{2};
 class Process {
   public:
     Process(ServeOptions options, Config config, Env& env)
-        : options_(std::move(options)), config_(std::move(config)), env_(env), offload_({.name = "offload"}), loop_(1),
+        : options_(std::move(options)),
+          config_(std::move(config)),
+          env_(env),
+          offload_({.name = "offload"}),
+          loop_(1),
           background_(loop_, "background") {}
 
     Task<void> start();
@@ -99,9 +103,9 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
 }
 
 Task<void> Process::open_store() {
-    CO_TRY(database_, Database::create(loop_, offload_, registry_, options_.database_url,
-                                       options_.name,
-                                       static_cast<std::size_t>(config_.integer("db.pool_max"))));
+    CO_TRY(database_,
+           Database::create(loop_, offload_, registry_, options_.database_url, options_.name,
+                            static_cast<std::size_t>(config_.integer("db.pool_max"))));
     directory_.emplace(store());
     const Deadline deadline = Deadline::after(start_patience);
     while (true) {
@@ -125,16 +129,16 @@ processor::Options Process::processor_options() {
 
 Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
-    CO_TRY(connector_, gateway::SignedHttpConnector::create(
-                           loop_, env_, {.base_url = options_.acquirer_url,
-                                         .secret = std::move(secret),
-                                         .offload = &offload_}));
+    CO_TRY(connector_, gateway::SignedHttpConnector::create(loop_, env_,
+                                                            {.base_url = options_.acquirer_url,
+                                                             .secret = std::move(secret),
+                                                             .offload = &offload_}));
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
-    CO_TRY(processor_, co_await processor::Processor::create(loop_, env_, store(), *connector_,
-                                                             *identity_, lookup,
-                                                             processor_options()));
-    resolver_ = std::make_unique<processor::Resolver>(loop_, env_, store(), *processor_,
-                                                       processor::ResolverOptions{.metrics = &registry_});
+    CO_TRY(processor_,
+           co_await processor::Processor::create(loop_, env_, store(), *connector_, *identity_,
+                                                 lookup, processor_options()));
+    resolver_ = std::make_unique<processor::Resolver>(
+        loop_, env_, store(), *processor_, processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();
     if (!takes_payments()) {
         folder_ = std::make_unique<processor::Folder>(loop_, env_, store());
@@ -146,29 +150,28 @@ Task<void> Process::start_processor() {
 Task<void> Process::start_http() {
     readiness_.emplace(loop_, store());
     readiness_->start();
-    CO_TRY(auto page, MetricsPage::create(loop_, options_.name, registry_, options_.address,
-                                           options_.peers));
+    CO_TRY(auto page,
+           MetricsPage::create(loop_, options_.name, registry_, options_.address, options_.peers));
     metrics_page_.emplace(std::move(page));
-    CO_TRY(admin_server_,
-           net::HttpServer::create(loop_,
-                                   {.address = options_.address,
-                                    .port = options_.admin_port,
-                                    .reuse_port = true},
-                                   [this](HttpRequest r) { return answer_admin(std::move(r)); }));
+    CO_TRY(
+        admin_server_,
+        net::HttpServer::create(
+            loop_, {.address = options_.address, .port = options_.admin_port, .reuse_port = true},
+            [this](HttpRequest r) { return answer_admin(std::move(r)); }));
     admin_server_->start();
     admin_server_->observe(registry_, "admin");
     if (!takes_payments()) co_return Result<void>{};
     api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_);
     CO_TRY(api_server_,
-           net::HttpServer::create(loop_,
-                                   {.address = options_.address,
-                                    .port = options_.port,
-                                    .reuse_port = true,
-                                    .max_connections = static_cast<std::size_t>(
-                                        config_.integer("api.connections_max")),
-                                    .request_timeout = config_.duration("api.request_timeout"),
-                                    .render_error = api::PaymentApi::render_problem},
-                                   [this](HttpRequest r) { return answer_api(std::move(r)); }));
+           net::HttpServer::create(
+               loop_,
+               {.address = options_.address,
+                .port = options_.port,
+                .reuse_port = true,
+                .max_connections = static_cast<std::size_t>(config_.integer("api.connections_max")),
+                .request_timeout = config_.duration("api.request_timeout"),
+                .render_error = api::PaymentApi::render_problem},
+               [this](HttpRequest r) { return answer_api(std::move(r)); }));
     api_server_->start();
     api_server_->observe(registry_, "api");
     log::info("serving", {{"port", api_server_->port()}});
@@ -221,8 +224,10 @@ Result<void> serve(const ServeOptions& options) {
     observe_process(process.registry());
     net::LoopWatch watch(process.registry());
     auto result = net::block_on(process.loop(), process.start());
-    if (result) until_asked_to_stop(process.loop());
-    else log::error("serve_failed", {{"error", to_string(result.error())}});
+    if (result)
+        until_asked_to_stop(process.loop());
+    else
+        log::error("serve_failed", {{"error", to_string(result.error())}});
     auto stopped = net::block_on(process.loop(), process.stop());
     if (!stopped) log::error("drain_failed", {{"error", to_string(stopped.error())}});
     log::stop();

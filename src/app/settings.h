@@ -1,8 +1,8 @@
 #pragma once
 
 // Settings: what an operator can set, in one table (base/config.h): flags > environment
-// (HOLDFAST_*) > --config FILE > default. `holdfast config show --origin` prints what holds and why;
-// docs/reference/config.md is generated from the same table.
+// (HOLDFAST_*) > --config FILE > default. `holdfast config show --origin` prints what holds and
+// why; docs/reference/config.md is generated from the same table.
 //
 // `up` hands what was set on to the processes it starts, as flags.
 

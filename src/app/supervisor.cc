@@ -5,8 +5,8 @@
 #include "base/json_writer.h"
 #include "base/log.h"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -76,8 +76,10 @@ Supervisor::Supervisor(Env& env, std::string data_directory, int lock)
     : env_(&env), data_directory_(std::move(data_directory)), lock_(lock) {}
 
 Supervisor::Supervisor(Supervisor&& other) noexcept
-    : env_(other.env_), data_directory_(std::move(other.data_directory_)),
-      lock_(std::exchange(other.lock_, -1)), asked_to_stop_(other.asked_to_stop_),
+    : env_(other.env_),
+      data_directory_(std::move(other.data_directory_)),
+      lock_(std::exchange(other.lock_, -1)),
+      asked_to_stop_(other.asked_to_stop_),
       services_(std::move(other.services_)) {}
 
 Supervisor::~Supervisor() {
@@ -140,8 +142,10 @@ Result<void> Supervisor::write_state() const {
 void Supervisor::end(Running& running, int signal, Duration patience) const {
     if (!running.process) return;
     // The leader knows how to end its own children; the session is for what it left.
-    if (is_alive(*running.process)) ::kill(running.process->pid, signal);
-    else signal_session(*running.process, SIGKILL);
+    if (is_alive(*running.process))
+        ::kill(running.process->pid, signal);
+    else
+        signal_session(*running.process, SIGKILL);
     MonoTime until = env_->now() + patience;
     bool killed = false;
     while (session_members(*running.process) > 0) {
@@ -167,7 +171,8 @@ void Supervisor::end(Running& running, int signal, Duration patience) const {
 Result<void> Supervisor::start(Service service) {
     TRY(ProcessName process, service.start());
     log::info("service_started", {{"service", service.name}, {"pid", process.pid}});
-    services_.push_back({.service = std::move(service), .process = process, .started = env_->now()});
+    services_.push_back(
+        {.service = std::move(service), .process = process, .started = env_->now()});
     return write_state();
 }
 
@@ -204,8 +209,8 @@ void Supervisor::restart_due() {
             log::info("service_restarted",
                       {{"service", running.service.name}, {"pid", process->pid}});
         } else {
-            log::error("service_start_failed", {{"service", running.service.name},
-                                                {"error", to_string(process.error())}});
+            log::error("service_start_failed",
+                       {{"service", running.service.name}, {"error", to_string(process.error())}});
             running.restart_at = env_->now() + running.pause;
             running.pause = std::min(running.pause * 2, restart_pause_max);
         }

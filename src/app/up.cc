@@ -48,8 +48,11 @@ std::string own_program() {
 class Platform {
   public:
     Platform(Env& env, UpOptions options, Config config, DataDirectory data, Supervisor supervisor)
-        : env_(env), options_(std::move(options)), config_(std::move(config)),
-          data_(std::move(data)), supervisor_(std::move(supervisor)) {}
+        : env_(env),
+          options_(std::move(options)),
+          config_(std::move(config)),
+          data_(std::move(data)),
+          supervisor_(std::move(supervisor)) {}
 
     Result<void> start();
     void run() {
@@ -100,9 +103,8 @@ Result<std::uint16_t> Platform::reserve(std::uint16_t port) {
 Service Platform::program_service(std::string name, std::vector<std::string> arguments,
                                   Duration patience) const {
     arguments.insert(arguments.begin(), own_program());
-    SpawnOptions spawn_options{.argv = std::move(arguments),
-                               .user = data_.user(),
-                               .log_path = data_.log_file(name)};
+    SpawnOptions spawn_options{
+        .argv = std::move(arguments), .user = data_.user(), .log_path = data_.log_file(name)};
     return {.name = std::move(name),
             .start = [spawn_options] { return spawn(spawn_options); },
             .stop_signal = SIGTERM,
@@ -114,8 +116,8 @@ std::string Platform::app_url() const {
 }
 
 Result<void> Platform::start_cluster() {
-    TRY(auto cluster, EmbeddedCluster::open(env_, {.data_directory = data_.path(),
-                                                   .user = data_.user()}));
+    TRY(auto cluster,
+        EmbeddedCluster::open(env_, {.data_directory = data_.path(), .user = data_.user()}));
     cluster_ = std::move(cluster);
     const auto postgres = [this](Node node, std::string name) {
         return Service{.name = std::move(name),
@@ -170,11 +172,23 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     TRY(std::uint16_t admin_port, reserve(0));
     TRY(std::string id_secret, data_.secret_file("id_secret"));
     TRY(std::string acquirer_secret, data_.secret_file("acquirer_secret"));
-    std::vector<std::string> arguments{
-        "serve", "--role", role, "--name", name, "--address", options_.address,
-        "--admin-port", std::to_string(admin_port), "--database-url", app_url(),
-        "--acquirer-url", local_url(acquirer_port_), "--acquirer-secret-file", acquirer_secret,
-        "--id-secret-file", id_secret};
+    std::vector<std::string> arguments{"serve",
+                                       "--role",
+                                       role,
+                                       "--name",
+                                       name,
+                                       "--address",
+                                       options_.address,
+                                       "--admin-port",
+                                       std::to_string(admin_port),
+                                       "--database-url",
+                                       app_url(),
+                                       "--acquirer-url",
+                                       local_url(acquirer_port_),
+                                       "--acquirer-secret-file",
+                                       acquirer_secret,
+                                       "--id-secret-file",
+                                       id_secret};
     const std::vector<std::string> settings = settings_as_flags(config_);
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     if (role == "pay") {
@@ -198,7 +212,8 @@ Result<void> Platform::wait_until_ready() {
             net::HttpClientRequest request{
                 .host = options_.address, .port = endpoint.admin_port, .target = "/readyz"};
             auto response = net::block_on(
-                loop, client.request(std::move(request), net::Deadline::after(std::chrono::seconds{1})));
+                loop,
+                client.request(std::move(request), net::Deadline::after(std::chrono::seconds{1})));
             ready = response && response->status == 200;
             return ready || env_.now() >= until;
         });
@@ -240,19 +255,20 @@ Result<void> Platform::announce() {
         w.end_object();
         TRY_VOID(write_file_durably(options_.ready_file, std::move(w).take() + "\n", 0600));
     }
-    fmt::print("\n"
-               "  Holdfast takes payments.\n\n"
-               "    API        {0}\n"
-               "    test key   {1}\n"
-               "    metrics    {2}/metrics\n"
-               "    acquirer   {3}\n"
-               "    data       {4}\n\n"
-               "  Try it:\n\n"
-               "    curl {0}/v1/payment_intents -u {1}: \\\n"
-               "      -d amount=1099 -d currency=usd -d payment_method=pm_card_visa -d confirm=true\n\n"
-               "  ctrl-C stops everything in order.\n",
-               local_url(api_port_), account_.secret_key.reveal(),
-               local_url(serving_.back().admin_port), local_url(acquirer_port_), data_.path());
+    fmt::print(
+        "\n"
+        "  Holdfast takes payments.\n\n"
+        "    API        {0}\n"
+        "    test key   {1}\n"
+        "    metrics    {2}/metrics\n"
+        "    acquirer   {3}\n"
+        "    data       {4}\n\n"
+        "  Try it:\n\n"
+        "    curl {0}/v1/payment_intents -u {1}: \\\n"
+        "      -d amount=1099 -d currency=usd -d payment_method=pm_card_visa -d confirm=true\n\n"
+        "  ctrl-C stops everything in order.\n",
+        local_url(api_port_), account_.secret_key.reveal(), local_url(serving_.back().admin_port),
+        local_url(acquirer_port_), data_.path());
     std::fflush(stdout);
     return {};
 }
@@ -261,8 +277,10 @@ Result<void> Platform::start() {
     TRY(api_port_, reserve(options_.port));
     say("starting the acquirer and the databases");
     TRY_VOID(start_acquirer());
-    if (options_.database_url.empty()) TRY_VOID(start_cluster());
-    else TRY_VOID(migrate(options_.database_url, say));
+    if (options_.database_url.empty())
+        TRY_VOID(start_cluster());
+    else
+        TRY_VOID(migrate(options_.database_url, say));
     TRY(account_, ensure_test_account(env_, data_, app_url()));
     say("starting payment processing");
     for (int i = 1; i <= options_.instances; ++i) TRY_VOID(start_serve("pay", i));
@@ -299,8 +317,10 @@ Result<void> up(const UpOptions& options) {
     TRY(Supervisor supervisor, Supervisor::create(env, data.path()));
     Platform platform(env, options, std::move(config), std::move(data), std::move(supervisor));
     auto started = platform.start();
-    if (started) platform.run();
-    else platform.abandon();
+    if (started)
+        platform.run();
+    else
+        platform.abandon();
     log::stop();
     return started;
 }

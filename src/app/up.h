@@ -24,7 +24,7 @@ namespace holdfast::app {
 
 struct UpOptions {
     SettingsInput settings;
-    std::string data;         ///< empty: /var/lib/holdfast for root, ~/.local/share/holdfast else
+    std::string data; ///< empty: /var/lib/holdfast for root, ~/.local/share/holdfast else
     std::string address = "127.0.0.1";
     std::uint16_t port = 8420;
     int instances = 1;

@@ -45,8 +45,10 @@ Error io_error(std::string_view what, std::string_view path) {
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.') out += c;
-        else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+        if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.')
+            out += c;
+        else
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;
 }
@@ -75,7 +77,9 @@ std::int64_t shared_buffers_mib() {
 
 EmbeddedCluster::EmbeddedCluster(Env& env, ClusterOptions options, std::string programs,
                                  std::string sockets)
-    : env_(&env), options_(std::move(options)), programs_(std::move(programs)),
+    : env_(&env),
+      options_(std::move(options)),
+      programs_(std::move(programs)),
       sockets_(std::move(sockets)) {}
 
 Result<EmbeddedCluster> EmbeddedCluster::open(Env& env, ClusterOptions options) {
@@ -89,9 +93,8 @@ Result<EmbeddedCluster> EmbeddedCluster::open(Env& env, ClusterOptions options) 
         sockets = "/tmp/holdfast-" + to_hex(sha256(options.data_directory)).substr(0, 16);
     EmbeddedCluster cluster(env, std::move(options), programs, sockets);
     std::error_code error;
-    for (const std::string& directory :
-         {cluster.options_.data_directory + "/log", cluster.options_.data_directory + "/secrets",
-          sockets}) {
+    for (const std::string& directory : {cluster.options_.data_directory + "/log",
+                                         cluster.options_.data_directory + "/secrets", sockets}) {
         fs::create_directories(directory, error);
         if (error) return fail(io_error("create", directory));
         if (::chmod(directory.c_str(), 0750) != 0) return fail(io_error("protect", directory));
@@ -126,8 +129,8 @@ Result<void> EmbeddedCluster::ensure_secrets() {
         env_->fill_random(std::as_writable_bytes(std::span(a.bytes)));
         env_->fill_random(std::as_writable_bytes(std::span(b.bytes)));
         return write_file_durably(passfile(role),
-                          fmt::format("*:*:*:{}:{}{}\n", role, a.base62(), b.base62()), 0600,
-                                  for_user ? options_.user : std::nullopt);
+                                  fmt::format("*:*:*:{}:{}{}\n", role, a.base62(), b.base62()),
+                                  0600, for_user ? options_.user : std::nullopt);
     };
     TRY_VOID(ensure(superuser, false));
     for (const char* role : login_roles) TRY_VOID(ensure(role, true));
@@ -140,7 +143,8 @@ Result<SecretString> EmbeddedCluster::password(std::string_view role) const {
 }
 
 std::string EmbeddedCluster::configuration() const {
-    return fmt::format(R"(# Written by holdfast when this cluster was made; yours to change afterwards.
+    return fmt::format(
+        R"(# Written by holdfast when this cluster was made; yours to change afterwards.
 listen_addresses = ''
 unix_socket_permissions = 0770
 max_connections = {}
@@ -179,7 +183,7 @@ log_timezone = 'UTC'
 timezone = 'UTC'
 include_if_exists = 'holdfast.conf'
 )",
-                       options_.max_connections, shared_buffers_mib());
+        options_.max_connections, shared_buffers_mib());
 }
 
 Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
@@ -204,12 +208,13 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
     if (!made) return fail(std::move(made).error());
 
     TRY_VOID(write_file_durably(target + "/pg_hba.conf",
-                        "# unix sockets only, everyone by password\n"
-                        "local all         all                  scram-sha-256\n"
-                        "local replication holdfast_replication scram-sha-256\n",
-                        0600, options_.user));
+                                "# unix sockets only, everyone by password\n"
+                                "local all         all                  scram-sha-256\n"
+                                "local replication holdfast_replication scram-sha-256\n",
+                                0600, options_.user));
     TRY_VOID(write_file_durably(target + "/postgresql.conf", configuration(), 0600, options_.user));
-    TRY_VOID(write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user));
+    TRY_VOID(
+        write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user));
     return {};
 }
 
@@ -222,14 +227,12 @@ Result<void> EmbeddedCluster::create_standby(const Progress& progress) {
     if (error) return fail(io_error("create", target));
     if (::chmod(target.c_str(), 0700) != 0) return fail(io_error("protect", target));
     TRY_VOID(give_to(options_.user, target));
-    (void)admin(Node::Primary,
-                fmt::format("DO $$ BEGIN PERFORM pg_drop_replication_slot('{0}'); "
-                            "EXCEPTION WHEN undefined_object THEN NULL; END $$",
-                            standby_name));
-    const std::string source =
-        fmt::format("host={} port={} user=holdfast_replication passfile={} application_name={}",
-                    sockets_, port_of(Node::Primary), passfile("holdfast_replication"),
-                    standby_name);
+    (void)admin(Node::Primary, fmt::format("DO $$ BEGIN PERFORM pg_drop_replication_slot('{0}'); "
+                                           "EXCEPTION WHEN undefined_object THEN NULL; END $$",
+                                           standby_name));
+    const std::string source = fmt::format(
+        "host={} port={} user=holdfast_replication passfile={} application_name={}", sockets_,
+        port_of(Node::Primary), passfile("holdfast_replication"), standby_name);
     TRY(std::string copied,
         run({.argv = {program("pg_basebackup"), "-D", target, "-d", source, "-R", "-X", "stream",
                       "-C", "-S", std::string(standby_name), "--checkpoint=fast", "--no-sync"},
@@ -259,9 +262,10 @@ Result<void> EmbeddedCluster::wait_ready(Node node, Duration timeout) const {
                                           sockets_, port_of(node), connect_timeout_s);
     while (PQping(probe.c_str()) != PQPING_OK) {
         if (env_->now() >= until)
-            return fail(ErrorClass::Deadline, "database_not_ready",
-                        fmt::format("PostgreSQL ({}) does not accept connections; its log ends:\n{}",
-                                    directory(node), tail_of(log_path(node), 15)));
+            return fail(
+                ErrorClass::Deadline, "database_not_ready",
+                fmt::format("PostgreSQL ({}) does not accept connections; its log ends:\n{}",
+                            directory(node), tail_of(log_path(node), 15)));
         block_thread(poll_interval);
     }
     return {};
@@ -279,16 +283,17 @@ Result<std::string> EmbeddedCluster::admin(Node node, const std::string& stateme
     const QueryAnswer answer(PQexec(connection.get(), statement.c_str()), &PQclear);
     const auto status = PQresultStatus(answer.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        return fail(ErrorClass::Unavailable, "database_refused", PQresultErrorMessage(answer.get()));
+        return fail(ErrorClass::Unavailable, "database_refused",
+                    PQresultErrorMessage(answer.get()));
     if (PQntuples(answer.get()) == 0) return std::string{};
     return std::string(PQgetvalue(answer.get(), 0, 0));
 }
 
 Result<void> EmbeddedCluster::ensure_database() const {
     TRY(std::string there,
-        admin(Node::Primary,
-              fmt::format("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{}')",
-                          database)));
+        admin(
+            Node::Primary,
+            fmt::format("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{}')", database)));
     if (there == "t") return {};
     TRY(std::string made, admin(Node::Primary, fmt::format("CREATE DATABASE {}", database)));
     return {};
@@ -306,11 +311,12 @@ Result<void> EmbeddedCluster::set_passwords() const {
 Result<void> EmbeddedCluster::require_standby(bool required) const {
     for (Node node : {Node::Primary, Node::Standby}) { // the same on both: roles may change
         if (!created(node)) continue;
-        TRY_VOID(write_file_durably(directory(node) + "/holdfast.conf",
-                            fmt::format("# Kept by holdfast: who must have a commit before it is "
-                                        "answered.\nsynchronous_standby_names = '{}'\n",
-                                        required ? standby_name : ""),
-                            0600, options_.user));
+        TRY_VOID(write_file_durably(
+            directory(node) + "/holdfast.conf",
+            fmt::format("# Kept by holdfast: who must have a commit before it is "
+                        "answered.\nsynchronous_standby_names = '{}'\n",
+                        required ? standby_name : ""),
+            0600, options_.user));
     }
     TRY(std::string reloaded, admin(Node::Primary, "SELECT pg_reload_conf()"));
     return {};
@@ -318,11 +324,10 @@ Result<void> EmbeddedCluster::require_standby(bool required) const {
 
 Result<bool> EmbeddedCluster::standby_in_sync() const {
     TRY(std::string answer,
-        admin(Node::Primary,
-              fmt::format("SELECT EXISTS (SELECT FROM pg_stat_replication "
-                          "WHERE application_name = '{}' AND state = 'streaming' "
-                          "AND flush_lsn >= pg_current_wal_flush_lsn())",
-                          standby_name)));
+        admin(Node::Primary, fmt::format("SELECT EXISTS (SELECT FROM pg_stat_replication "
+                                         "WHERE application_name = '{}' AND state = 'streaming' "
+                                         "AND flush_lsn >= pg_current_wal_flush_lsn())",
+                                         standby_name)));
     return answer == "t";
 }
 

@@ -15,7 +15,13 @@ before(async () => {
 after(() => platform.end());
 
 const nextYear = new Date().getFullYear() + 1;
-const card = (number, more = {}) => ({ number, exp_month: 8, exp_year: nextYear, cvc: '314', ...more });
+const card = (number, more = {}) => ({
+  number,
+  exp_month: 8,
+  exp_year: nextYear,
+  cvc: '314',
+  ...more,
+});
 
 test('customers: create, retrieve, update, clear, list, delete', async () => {
   const customer = await stripe.customers.create({
@@ -46,7 +52,10 @@ test('customers: create, retrieve, update, clear, list, delete', async () => {
   assert.deepEqual(updated.metadata, { vip: 'yes' });
 
   const found = await stripe.customers.list({ email: 'ada@example.com' });
-  assert.deepEqual(found.data.map((c) => c.id), [customer.id]);
+  assert.deepEqual(
+    found.data.map((c) => c.id),
+    [customer.id],
+  );
 
   const deleted = await stripe.customers.del(customer.id);
   assert.deepEqual({ ...deleted }, { id: customer.id, object: 'customer', deleted: true });
@@ -63,7 +72,10 @@ test('auto-pagination goes through all customers', async () => {
   const seen = await stripe.customers
     .list({ email: 'many@example.com', limit: 5 })
     .autoPagingToArray({ limit: 100 });
-  assert.deepEqual(seen.map((c) => c.id), made);
+  assert.deepEqual(
+    seen.map((c) => c.id),
+    made,
+  );
 });
 
 test('payment methods: attach, list, default, pay, detach', async () => {
@@ -84,12 +96,18 @@ test('payment methods: attach, list, default, pay, detach', async () => {
   const second = await stripe.paymentMethods.attach('pm_card_amex', { customer: customer.id });
   assert.equal(second.card.brand, 'amex');
   const mine = await stripe.paymentMethods.list({ customer: customer.id, type: 'card' });
-  assert.deepEqual(mine.data.map((m) => m.id), [second.id, method.id]);
+  assert.deepEqual(
+    mine.data.map((m) => m.id),
+    [second.id, method.id],
+  );
   assert.deepEqual(
     (await collect(stripe.customers.listPaymentMethods(customer.id))).map((m) => m.id),
     [second.id, method.id],
   );
-  assert.equal((await stripe.customers.retrievePaymentMethod(customer.id, method.id)).id, method.id);
+  assert.equal(
+    (await stripe.customers.retrievePaymentMethod(customer.id, method.id)).id,
+    method.id,
+  );
 
   const withDefault = await stripe.customers.update(customer.id, {
     invoice_settings: { default_payment_method: method.id },

@@ -42,7 +42,10 @@ test('authentication: none, malformed, basic', async () => {
 });
 
 test('Stripe-Version and Stripe-Account', async () => {
-  const old = new Stripe(platform.ready.secret_key, platform.stripeOptions({ apiVersion: '2020-08-27' }));
+  const old = new Stripe(
+    platform.ready.secret_key,
+    platform.stripeOptions({ apiVersion: '2020-08-27' }),
+  );
   const balance = await old.balance.retrieve();
   assert.equal(balance.lastResponse.apiVersion, '2020-08-27');
   const foreign = await errorOf(
@@ -81,8 +84,18 @@ const refused = [
   [`${valid}&payment_method_types[]=bitcoin`, 400, undefined, 'payment_method_types'],
   [`${valid}&description=${'x'.repeat(1001)}`, 400, undefined, 'description'],
   [`${valid}&expand[]=nothing`, 400, undefined, 'expand'],
-  [`${valid}&expand[]=latest_charge.payment_intent.latest_charge.payment_intent.customer`, 400, undefined, 'expand'],
-  [Array.from({ length: 1100 }, (_, i) => `metadata[k${i}]=v`).join('&'), 400, undefined, undefined],
+  [
+    `${valid}&expand[]=latest_charge.payment_intent.latest_charge.payment_intent.customer`,
+    400,
+    undefined,
+    'expand',
+  ],
+  [
+    Array.from({ length: 1100 }, (_, i) => `metadata[k${i}]=v`).join('&'),
+    400,
+    undefined,
+    undefined,
+  ],
 ];
 
 test('bad parameters are refused with a code and the parameter, and nothing is written', async () => {
@@ -113,7 +126,15 @@ const foreign = {
 };
 
 test('ids that name nothing are 404 everywhere', async () => {
-  const odd = ['x', 'pi_', '%00', '..', 'pi_%F0%9F%92%A9', 'a'.repeat(400), "pi_' OR 1=1 --".replaceAll(' ', '+')];
+  const odd = [
+    'x',
+    'pi_',
+    '%00',
+    '..',
+    'pi_%F0%9F%92%A9',
+    'a'.repeat(400),
+    "pi_' OR 1=1 --".replaceAll(' ', '+'),
+  ];
   for (const [resource, id] of Object.entries(foreign)) {
     for (const each of [id, ...odd]) {
       const answer = await platform.raw('GET', `/v1/${resource}/${each}`);
@@ -122,9 +143,17 @@ test('ids that name nothing are 404 everywhere', async () => {
     }
   }
   const actions = [
-    ['payment_intents', 'confirm'], ['payment_intents', 'capture'], ['payment_intents', 'cancel'],
-    ['payment_methods', 'detach'], ['charges', 'capture'], ['refunds', 'cancel'],
-    ['payment_intents', ''], ['customers', ''], ['charges', ''], ['refunds', ''], ['payment_methods', ''],
+    ['payment_intents', 'confirm'],
+    ['payment_intents', 'capture'],
+    ['payment_intents', 'cancel'],
+    ['payment_methods', 'detach'],
+    ['charges', 'capture'],
+    ['refunds', 'cancel'],
+    ['payment_intents', ''],
+    ['customers', ''],
+    ['charges', ''],
+    ['refunds', ''],
+    ['payment_methods', ''],
   ];
   for (const [resource, action] of actions) {
     const path = `/v1/${resource}/${foreign[resource]}${action ? `/${action}` : ''}`;
@@ -136,10 +165,21 @@ test('ids that name nothing are 404 everywhere', async () => {
 
 test('lists refuse bad limits and cursors', async () => {
   for (const resource of Object.keys(foreign).filter((r) => r !== 'tokens')) {
-    for (const query of ['limit=0', 'limit=101', 'limit=ten', 'starting_after=nope', 'created[gt]=x',
-      `starting_after=${foreign[resource]}`, `starting_after=${foreign[resource]}&ending_before=${foreign[resource]}`, 'color=blue']) {
+    for (const query of [
+      'limit=0',
+      'limit=101',
+      'limit=ten',
+      'starting_after=nope',
+      'created[gt]=x',
+      `starting_after=${foreign[resource]}`,
+      `starting_after=${foreign[resource]}&ending_before=${foreign[resource]}`,
+      'color=blue',
+    ]) {
       const answer = await platform.raw('GET', `/v1/${resource}?${query}`);
-      assert.ok([400, 404].includes(answer.status), `${resource}?${query}: ${answer.status} ${answer.text.slice(0, 200)}`);
+      assert.ok(
+        [400, 404].includes(answer.status),
+        `${resource}?${query}: ${answer.status} ${answer.text.slice(0, 200)}`,
+      );
     }
   }
 });
@@ -153,7 +193,9 @@ test('paths, methods and bodies of another kind', async () => {
     headers: { 'Content-Type': 'application/json' },
   });
   assert.equal(json.status, 400);
-  const big = await platform.raw('POST', '/v1/customers', { body: `name=${'x'.repeat(20_000_000)}` }).catch((e) => e);
+  const big = await platform
+    .raw('POST', '/v1/customers', { body: `name=${'x'.repeat(20_000_000)}` })
+    .catch((e) => e);
   if (!(big instanceof Error)) assert.equal(big.status, 413);
 });
 
@@ -166,7 +208,12 @@ test('every answer tells clients what they want to know', async () => {
 });
 
 test('the metrics of all processes are on one page', async () => {
-  await stripe.paymentIntents.create({ amount: 1000, currency: 'usd', payment_method: 'pm_card_visa', confirm: true });
+  await stripe.paymentIntents.create({
+    amount: 1000,
+    currency: 'usd',
+    payment_method: 'pm_card_visa',
+    confirm: true,
+  });
   const page = await (await fetch(platform.ready.metrics_url)).text();
   assert.match(page, /http_server_request_duration_seconds_count\{process="pay-1"/);
   assert.match(page, /holdfast_process_up\{process="background"\} 1/);
@@ -180,17 +227,35 @@ test('accounts never see each other', async () => {
   assert.equal(keyed.code, 0, keyed.err);
   const { key, hint } = JSON.parse(keyed.out);
   const other = new Stripe(key, platform.stripeOptions());
-  const payment = await stripe.paymentIntents.create({
-    amount: 1000, currency: 'usd', payment_method: 'pm_card_visa', confirm: true,
-  }, { idempotencyKey: 'shared-key' });
+  const payment = await stripe.paymentIntents.create(
+    {
+      amount: 1000,
+      currency: 'usd',
+      payment_method: 'pm_card_visa',
+      confirm: true,
+    },
+    { idempotencyKey: 'shared-key' },
+  );
   assert.equal((await errorOf(other.paymentIntents.retrieve(payment.id))).code, 'resource_missing');
-  assert.equal((await errorOf(other.charges.retrieve(payment.latest_charge))).code, 'resource_missing');
-  assert.equal((await errorOf(other.refunds.create({ payment_intent: payment.id }))).code, 'resource_missing');
+  assert.equal(
+    (await errorOf(other.charges.retrieve(payment.latest_charge))).code,
+    'resource_missing',
+  );
+  assert.equal(
+    (await errorOf(other.refunds.create({ payment_intent: payment.id }))).code,
+    'resource_missing',
+  );
   assert.equal((await other.paymentIntents.list()).data.length, 0);
   assert.equal((await other.events.list()).data.length, 0);
-  const theirs = await other.paymentIntents.create({
-    amount: 1000, currency: 'usd', payment_method: 'pm_card_visa', confirm: true,
-  }, { idempotencyKey: 'shared-key' });
+  const theirs = await other.paymentIntents.create(
+    {
+      amount: 1000,
+      currency: 'usd',
+      payment_method: 'pm_card_visa',
+      confirm: true,
+    },
+    { idempotencyKey: 'shared-key' },
+  );
   assert.notEqual(theirs.id, payment.id);
 
   const rolled = await platform.command('keys', 'roll', hint, '--json');
@@ -202,7 +267,10 @@ test('accounts never see each other', async () => {
   const deadline = Date.now() + 8000;
   let refusedKey = false;
   while (!refusedKey && Date.now() < deadline) {
-    refusedKey = await fresh.balance.retrieve().then(() => false, (e) => e.statusCode === 401);
+    refusedKey = await fresh.balance.retrieve().then(
+      () => false,
+      (e) => e.statusCode === 401,
+    );
   }
   assert.ok(refusedKey, 'a revoked key still works after 8 s');
 });

@@ -100,9 +100,7 @@ test('a declined payment stays declined under its key', async () => {
 
 test('a refused request does not use its key up', async () => {
   const key = randomUUID();
-  const error = await errorOf(
-    stripe.paymentIntents.create({ ...order, amount: -1 }, withKey(key)),
-  );
+  const error = await errorOf(stripe.paymentIntents.create({ ...order, amount: -1 }, withKey(key)));
   assert.equal(error.statusCode, 400);
   const payment = await stripe.paymentIntents.create(order, withKey(key));
   assert.equal(payment.status, 'succeeded');

@@ -126,7 +126,9 @@ test('refunds: part, rest, and not a cent more', async () => {
   assert.equal(part.status, 'succeeded');
   assert.equal(part.amount, 400);
   assert.equal(part.charge, payment.latest_charge);
-  const tooMuch = await errorOf(stripe.refunds.create({ charge: payment.latest_charge, amount: 700 }));
+  const tooMuch = await errorOf(
+    stripe.refunds.create({ charge: payment.latest_charge, amount: 700 }),
+  );
   assert.equal(tooMuch.statusCode, 400);
   const rest = await stripe.refunds.create({ charge: payment.latest_charge });
   assert.equal(rest.amount, 699);
@@ -140,7 +142,10 @@ test('refunds: part, rest, and not a cent more', async () => {
   assert.equal(updated.metadata.why, 'lost');
   assert.equal((await stripe.refunds.retrieve(part.id)).id, part.id);
   const listed = await stripe.refunds.list({ payment_intent: payment.id });
-  assert.deepEqual(listed.data.map((r) => r.id), [rest.id, part.id]);
+  assert.deepEqual(
+    listed.data.map((r) => r.id),
+    [rest.id, part.id],
+  );
   const cancel = await errorOf(stripe.refunds.cancel(part.id));
   assert.equal(cancel.statusCode, 400);
   const txn = await stripe.balanceTransactions.retrieve(part.balance_transaction, {
@@ -185,7 +190,10 @@ test('lists page both ways and filter', async () => {
   for (let i = 0; i < 7; ++i)
     ids.unshift((await paid({ amount: 1000 + i, customer: customer.id })).id);
   const all = await collect(stripe.paymentIntents.list({ customer: customer.id, limit: 3 }));
-  assert.deepEqual(all.map((p) => p.id), ids);
+  assert.deepEqual(
+    all.map((p) => p.id),
+    ids,
+  );
   const first = await stripe.paymentIntents.list({ customer: customer.id, limit: 3 });
   assert.equal(first.has_more, true);
   assert.equal(first.url, '/v1/payment_intents');
@@ -194,7 +202,10 @@ test('lists page both ways and filter', async () => {
     ending_before: ids[5],
     limit: 2,
   });
-  assert.deepEqual(back.data.map((p) => p.id), [ids[3], ids[4]]);
+  assert.deepEqual(
+    back.data.map((p) => p.id),
+    [ids[3], ids[4]],
+  );
   assert.equal(back.has_more, true);
   const now = Math.floor(Date.now() / 1000);
   assert.equal((await stripe.paymentIntents.list({ created: { gt: now + 60 } })).data.length, 0);

@@ -59,9 +59,16 @@ test(`${kills} kills under load, seed ${seed}`, { timeout: 3_000_000 }, async ()
   try {
     await setAcquirerFaults(platform.ready, {
       seed,
-      modes: { lose_answer: { probability: 0.01 }, delay: { probability: 0.05, delay_ms: 5, delay_max_ms: 200 } },
+      modes: {
+        lose_answer: { probability: 0.01 },
+        delay: { probability: 0.05, delay_ms: 5, delay_max_ms: 200 },
+      },
     });
-    const shop = new Shop({ where: () => platform.ready.api_base, key: platform.ready.secret_key, random });
+    const shop = new Shop({
+      where: () => platform.ready.api_base,
+      key: platform.ready.secret_key,
+      random,
+    });
     shop.start();
     for (let i = 0; i < kills; ++i) {
       await pause(300 + random() * 900);
@@ -104,7 +111,8 @@ test(`${kills} kills under load, seed ${seed}`, { timeout: 3_000_000 }, async ()
         assert.equal(booked.get(id).net, purchase.amount, `${id} was charged another amount`);
       }
     }
-    for (const [id, entry] of booked) assert.ok(entry.charges <= 1, `${id}: ${entry.charges} charges`);
+    for (const [id, entry] of booked)
+      assert.ok(entry.charges <= 1, `${id}: ${entry.charges} charges`);
     console.log(
       `# ${shop.purchases.size} purchases, ${succeeded} paid, ${report.checked.operations} operations; ` +
         `killed ${JSON.stringify(killed)}`,

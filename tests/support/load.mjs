@@ -25,7 +25,11 @@ function post(agent, base, key, path, form, idempotencyKey, timeoutMs) {
   return new Promise((resolve, reject) => {
     const request = http.request(
       {
-        host: url.hostname, port: url.port, path: url.pathname, method: 'POST', agent,
+        host: url.hostname,
+        port: url.port,
+        path: url.pathname,
+        method: 'POST',
+        agent,
         headers: {
           Authorization: `Bearer ${key}`,
           'Content-Type': 'application/x-www-form-urlencoded',
@@ -102,7 +106,15 @@ export class Shop {
     const until = Date.now() + this.patienceMs;
     for (let wait = 20; ; wait = Math.min(wait * 2, 500)) {
       try {
-        const answer = await post(this.agent, this.where(), this.key, '/v1/payment_intents', form, key, 15_000);
+        const answer = await post(
+          this.agent,
+          this.where(),
+          this.key,
+          '/v1/payment_intents',
+          form,
+          key,
+          15_000,
+        );
         purchase.answers.push(answer.status);
         if (answer.status === 200) {
           purchase.payment = answer.json.id;
