@@ -67,7 +67,7 @@ def _copy_tree():
             path = os.path.join(folder, name)
             if not os.path.exists(os.path.relpath(path, COPY)):
                 os.remove(path)
-    for modules in glob.glob("tests/*/node_modules"):
+    for modules in glob.glob("tests/**/node_modules", recursive=True):
         if not os.path.exists(f"{COPY}/{modules}"):
             os.symlink(os.path.abspath(modules), f"{COPY}/{modules}")
 

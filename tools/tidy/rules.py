@@ -19,7 +19,7 @@ def rule(function):
 
 CPP = r"\.(h|cc)$"
 SRC = r"^src/.*\.(h|cc)$"
-TEST = r"(_test\.cc$|^tests/|^fuzz/|^bench/)"
+TEST = r"(_test\.cc$|/test_\w+\.(h|cc)$|^tests/|^fuzz/|^bench/)"
 
 
 def folder_of(path):
