@@ -47,6 +47,7 @@ Error io_error(std::string_view what, const std::string& path) {
 
 struct Leftover {
     std::string name;
+    std::string family;
     ProcessName process;
     int stop_signal = SIGTERM;
 };
@@ -60,10 +61,12 @@ Result<std::vector<Leftover>> read_state(const std::string& path) {
     if (!services) return leftovers;
     for (const auto& entry : *services) {
         TRY(std::string name, json_text(entry, "name"));
+        TRY(std::string family, json_text(entry, "family"));
         TRY(std::int64_t pid, json_integer(entry, "pid"));
         TRY(std::int64_t start, json_integer(entry, "start_ticks"));
         TRY(std::int64_t signal, json_integer(entry, "stop_signal"));
         leftovers.push_back({std::move(name),
+                             std::move(family),
                              {static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)},
                              static_cast<int>(signal)});
     }
@@ -114,10 +117,11 @@ Result<void> Supervisor::end_leftovers() {
     TRY(auto leftovers, read_state(data_directory_ + "/supervisor.json"));
     std::reverse(leftovers.begin(), leftovers.end());
     for (Leftover& leftover : leftovers) {
-        if (session_members(leftover.process) == 0) continue;
+        if (family_members(leftover.process, leftover.family) == 0) continue;
         log::warn("leftover_process_ended",
                   {{"service", leftover.name}, {"pid", leftover.process.pid}});
-        Running running{.service = {.name = leftover.name}, .process = leftover.process};
+        Running running{.service = {.name = leftover.name, .family = leftover.family},
+                        .process = leftover.process};
         end(running, leftover.stop_signal, leftover_patience);
     }
     return write_state();
@@ -130,6 +134,7 @@ Result<void> Supervisor::write_state() const {
         if (!running.process) continue;
         w.begin_object();
         w.field("name", running.service.name);
+        w.field("family", running.service.family);
         w.field("pid", running.process->pid);
         w.field("start_ticks", running.process->start_ticks);
         w.field("stop_signal", running.service.stop_signal);
@@ -145,10 +150,10 @@ void Supervisor::end(Running& running, int signal, Duration patience) const {
     if (is_alive(*running.process))
         ::kill(running.process->pid, signal);
     else
-        signal_session(*running.process, SIGKILL);
+        signal_family(*running.process, running.service.family, SIGKILL);
     MonoTime until = env_->now() + patience;
     bool killed = false;
-    while (session_members(*running.process) > 0) {
+    while (family_members(*running.process, running.service.family) > 0) {
         while (reap_child()) {
         }
         if (env_->now() >= until) {
@@ -157,7 +162,7 @@ void Supervisor::end(Running& running, int signal, Duration patience) const {
                 return;
             }
             log::warn("service_killed", {{"service", running.service.name}});
-            signal_session(*running.process, SIGKILL);
+            signal_family(*running.process, running.service.family, SIGKILL);
             until = env_->now() + kill_patience;
             killed = true;
         }

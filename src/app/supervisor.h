@@ -4,8 +4,8 @@
 //
 // A service that ends is started again, after a pause that doubles from 100 ms to 5 s and is
 // forgotten after a minute of health. Before a restart the whole session of the old process is
-// killed and confirmed gone: a PostgreSQL backend may outlive its postmaster by seconds, and two
-// servers on one data directory would be the end of it.
+// killed and confirmed gone, with all that carries its family: a PostgreSQL backend may outlive its
+// postmaster by seconds, and two servers on one data directory would be the end of it.
 //
 // What runs is written to DATA/supervisor.json (pid and start time of each, fsynced), so that the
 // next supervisor finds what a killed one left: it ends those processes in order and starts anew,
@@ -28,6 +28,7 @@ namespace holdfast::app {
 
 struct Service {
     std::string name;
+    std::string family; ///< of its processes (base/subprocess.h)
     std::function<Result<ProcessName>()> start;
     int stop_signal = 0;
     Duration stop_patience{};

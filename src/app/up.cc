@@ -77,6 +77,9 @@ class Platform {
     Service program_service(std::string name, std::vector<std::string> arguments,
                             Duration patience) const;
     Result<void> announce();
+    std::string family_of(std::string_view service) const {
+        return fmt::format("{}:{}", data_.path(), service);
+    }
     std::string app_url() const;
     std::string local_url(std::uint16_t port) const {
         return fmt::format("http://{}:{}", options_.address, port);
@@ -106,6 +109,7 @@ Service Platform::program_service(std::string name, std::vector<std::string> arg
     SpawnOptions spawn_options{
         .argv = std::move(arguments), .user = data_.user(), .log_path = data_.log_file(name)};
     return {.name = std::move(name),
+            .family = spawn_options.family,
             .start = [spawn_options] { return spawn(spawn_options); },
             .stop_signal = SIGTERM,
             .stop_patience = patience};
@@ -120,8 +124,10 @@ Result<void> Platform::start_cluster() {
         EmbeddedCluster::open(env_, {.data_directory = data_.path(), .user = data_.user()}));
     cluster_ = std::move(cluster);
     const auto postgres = [this](Node node, std::string name) {
+        const std::string family = family_of(name);
         return Service{.name = std::move(name),
-                       .start = [this, node] { return cluster_->start(node); },
+                       .family = family,
+                       .start = [this, node, family] { return cluster_->start(node, family); },
                        .stop_signal = SIGINT,
                        .stop_patience = postgres_patience};
     };

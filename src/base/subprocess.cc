@@ -24,6 +24,7 @@
 namespace holdfast {
 namespace {
 
+constexpr std::string_view family_variable = "PROCESS_FAMILY";
 constexpr std::size_t captured_output_max = 1 << 20;
 constexpr std::size_t error_tail_max = 2000;
 
@@ -125,6 +126,8 @@ Result<pid_t> fork_and_exec(const SpawnOptions& options, int output) {
     for (const char* inherited : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"})
         if (std::string v = environment_variable(inherited); !v.empty())
             plan.env_text.push_back(std::string(inherited) + "=" + v);
+    if (!options.family.empty())
+        plan.env_text.push_back(fmt::format("{}={}", family_variable, options.family));
     for (const auto& [key, value] : options.environment) plan.env_text.push_back(key + "=" + value);
     for (std::string& text : plan.env_text) plan.envp.push_back(text.data());
     plan.envp.push_back(nullptr);
@@ -227,21 +230,37 @@ Result<ProcessName> spawn(const SpawnOptions& options) {
     return ProcessName{*pid, stat ? stat->start_ticks : 0};
 }
 
-void signal_session(const ProcessName& leader, int signal) {
+namespace {
+
+bool carries(pid_t pid, std::string_view family) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
+    const std::string wanted = fmt::format("{}={}", family_variable, family);
+    for (std::string variable; std::getline(file, variable, '\0');)
+        if (variable == wanted) return true;
+    return false;
+}
+
+/// A session keeps its leader's pid as its number, and that pid is not reused while the session has
+/// members.
+template <class F>
+void for_each_member(const ProcessName& leader, std::string_view family, F&& visit) {
     for_each_process([&](pid_t pid, const Stat& stat) {
-        // A session keeps its leader's pid as its number, and that pid is not reused while the
-        // session has members.
-        if (stat.session == leader.pid && stat.start_ticks >= leader.start_ticks)
-            ::kill(pid, signal);
+        if (stat.state == 'Z' || stat.state == 'X') return;
+        const bool in_session =
+            stat.session == leader.pid && stat.start_ticks >= leader.start_ticks;
+        if (in_session || (!family.empty() && carries(pid, family))) visit(pid);
     });
 }
 
-int session_members(const ProcessName& leader) {
+} // namespace
+
+void signal_family(const ProcessName& leader, std::string_view family, int signal) {
+    for_each_member(leader, family, [&](pid_t pid) { ::kill(pid, signal); });
+}
+
+int family_members(const ProcessName& leader, std::string_view family) {
     int count = 0;
-    for_each_process([&](pid_t, const Stat& stat) {
-        count += stat.session == leader.pid && stat.start_ticks >= leader.start_ticks &&
-                 stat.state != 'Z' && stat.state != 'X';
-    });
+    for_each_member(leader, family, [&](pid_t) { ++count; });
     return count;
 }
 
@@ -285,7 +304,7 @@ Result<std::string> run(const SpawnOptions& options, Duration timeout) {
     }
     ::close(output[0]);
     if (timed_out)
-        if (auto name = process_named(*pid)) signal_session(*name, SIGKILL);
+        if (auto name = process_named(*pid)) signal_family(*name, options.family, SIGKILL);
     int status = 0;
     while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
     }

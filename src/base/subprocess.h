@@ -2,8 +2,10 @@
 
 // Subprocess: starting, watching and certainly ending other programs.
 //
-// Every child leads a session of its own, so that everything it starts can be found and killed
-// with it: a CPU-busy PostgreSQL backend outlives kill -9 of its postmaster by seconds. A process
+// Every child leads a session of its own and can carry a `family`, a text in its environment that
+// all it starts inherit, so that everything it started can be found and killed with it: a CPU-busy
+// PostgreSQL backend is in a session of its own and outlives kill -9 of its postmaster by seconds.
+// A process
 // is named by pid *and* start time (/proc/PID/stat), because pids are reused; that pair can be
 // written down and checked by a later process.
 //
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -58,6 +61,7 @@ struct SpawnOptions {
     std::vector<std::string> argv; ///< argv[0] is the path of the program
     std::vector<std::pair<std::string, std::string>> environment; ///< added to a minimal one
     std::optional<UserIdentity> user;
+    std::string family;   ///< found again by signal_family and family_members; may be empty
     std::string log_path; ///< empty: inherit
     std::string working_directory;
 };
@@ -65,10 +69,11 @@ struct SpawnOptions {
 /// Errors: Io "spawn_failed" when the program can't be executed.
 Result<ProcessName> spawn(const SpawnOptions& options);
 
-/// Signals every process of the session that `leader` leads, the leader included.
-void signal_session(const ProcessName& leader, int signal);
-/// Live members of the session, zombies not counted.
-int session_members(const ProcessName& leader);
+/// Signals every process of the session that `leader` leads, the leader included, and everybody who
+/// carries `family` unless that is empty.
+void signal_family(const ProcessName& leader, std::string_view family, int signal);
+/// Live ones of these, zombies not counted.
+int family_members(const ProcessName& leader, std::string_view family);
 
 /// Collects one ended child of ours; its exit status, or 128 + signal.
 struct Exit {

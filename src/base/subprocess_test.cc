@@ -27,8 +27,8 @@ TEST(Subprocess, RunReturnsOutputAndFailsWithTheTail) {
 }
 
 TEST(Subprocess, RunKillsWhatDoesNotEnd) {
-    auto slow = run({.argv = {"/bin/sh", "-c", "sleep 1000 & sleep 1000"}},
-                    std::chrono::milliseconds{50});
+    auto slow =
+        run({.argv = {"/bin/sh", "-c", "sleep 1000 & sleep 1000"}}, std::chrono::milliseconds{50});
     ASSERT_FALSE(slow.has_value());
     EXPECT_EQ(slow.error().code, "command_timeout");
 }
@@ -37,18 +37,32 @@ TEST(Subprocess, ASessionDiesWithItsChildren) {
     auto leader = spawn({.argv = {"/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait"}});
     ASSERT_TRUE(leader.has_value()) << to_string(leader.error());
     EXPECT_TRUE(is_alive(*leader));
-    while (session_members(*leader) < 3) ::sched_yield();
+    while (family_members(*leader, "") < 3) ::sched_yield();
     ProcessName reused = *leader;
     reused.start_ticks += 1; // another process under the same pid
     EXPECT_FALSE(is_alive(reused));
-    EXPECT_LE(session_members(reused), 2); // the leader started before that, in a tick of 10 ms
-    signal_session(*leader, SIGKILL);
-    while (session_members(*leader) > 0) ::sched_yield();
+    EXPECT_LE(family_members(reused, ""), 2); // the leader started before that, in a tick of 10 ms
+    signal_family(*leader, "", SIGKILL);
+    while (family_members(*leader, "") > 0) ::sched_yield();
     std::optional<Exit> exit;
     while (!(exit = reap_child())) ::sched_yield();
     EXPECT_EQ(exit->pid, leader->pid);
     EXPECT_EQ(exit->status, 128 + SIGKILL);
     EXPECT_FALSE(is_alive(*leader));
+}
+
+TEST(Subprocess, AFamilyIsFoundInOtherSessionsToo) {
+    const std::string family = "subprocess_test:" + std::to_string(Env::current().pid());
+    auto leader = spawn({.argv = {"/bin/sh", "-c", "setsid sleep 1000 & wait"}, .family = family});
+    ASSERT_TRUE(leader.has_value()) << to_string(leader.error());
+    while (family_members(*leader, family) < 2) ::sched_yield();
+    signal_family(*leader, "", SIGKILL); // the session alone
+    while (is_alive(*leader)) ::sched_yield();
+    EXPECT_EQ(family_members(*leader, ""), 0);
+    EXPECT_EQ(family_members(*leader, family), 1);
+    signal_family(*leader, family, SIGKILL);
+    while (family_members(*leader, family) > 0) ::sched_yield();
+    while (!reap_child()) ::sched_yield();
 }
 
 TEST(Subprocess, TheEnvironmentIsMinimal) {

@@ -241,7 +241,7 @@ Result<void> EmbeddedCluster::create_standby(const Progress& progress) {
     return write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user);
 }
 
-Result<ProcessName> EmbeddedCluster::start(Node node) const {
+Result<ProcessName> EmbeddedCluster::start(Node node, std::string family) const {
     // A postmaster that was killed leaves its pid file; who calls us has made sure it is gone.
     std::error_code ignored;
     fs::remove(directory(node) + "/postmaster.pid", ignored);
@@ -253,6 +253,7 @@ Result<ProcessName> EmbeddedCluster::start(Node node) const {
                            fmt::format("cluster_name=holdfast-{}",
                                        node == Node::Primary ? "primary" : "standby")},
                   .user = options_.user,
+                  .family = std::move(family),
                   .log_path = log});
 }
 

@@ -55,7 +55,8 @@ class EmbeddedCluster {
     /// Base backup of the running primary.
     Result<void> create_standby(const Progress& progress);
 
-    Result<ProcessName> start(Node node) const;
+    /// Nothing of an earlier start may live; `family` finds what this one starts.
+    Result<ProcessName> start(Node node, std::string family) const;
     /// Waits until the node accepts connections. Error Deadline "database_not_ready" with the tail
     /// of its log.
     Result<void> wait_ready(Node node, Duration timeout) const;
