@@ -83,12 +83,12 @@ struct ListQuery {
     std::optional<Uuid> cursor;
     PageDirection direction = PageDirection::StartingAfter;
     std::optional<std::int64_t> created_gt, created_gte, created_lt, created_lte; ///< unix seconds
-    Id<core::Customer> customer;             ///< nil: any; likewise below
+    Id<core::Customer> customer; ///< nil: any; likewise below
     Id<core::PaymentIntent> payment_intent;
     Id<core::Charge> charge;
-    Uuid source;                             ///< balance transactions of this object
-    std::optional<std::string> email;        ///< customers, exact
-    std::vector<std::string> types;          ///< events: exact, or a prefix ending in *
+    Uuid source;                      ///< balance transactions of this object
+    std::optional<std::string> email; ///< customers, exact
+    std::vector<std::string> types;   ///< events: exact, or a prefix ending in *
     std::optional<core::PostingKind> posting;
     std::optional<core::Currency> currency;
 };
@@ -128,26 +128,37 @@ class Store {
 
     // Reads outside batches. `T` in Customer, PaymentMethod, Token, PaymentIntent, Charge, Refund,
     // BalanceTransaction, Event. An absent row is an empty optional.
-    virtual Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>, Deadline) = 0;
-    virtual Task<std::optional<core::PaymentMethod>> find(Id<core::Account>, Id<core::PaymentMethod>, Deadline) = 0;
+    virtual Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>,
+                                                     Deadline) = 0;
+    virtual Task<std::optional<core::PaymentMethod>> find(Id<core::Account>,
+                                                          Id<core::PaymentMethod>, Deadline) = 0;
     virtual Task<std::optional<core::Token>> find(Id<core::Account>, Id<core::Token>, Deadline) = 0;
-    virtual Task<std::optional<core::PaymentIntent>> find(Id<core::Account>, Id<core::PaymentIntent>, Deadline) = 0;
-    virtual Task<std::optional<core::Charge>> find(Id<core::Account>, Id<core::Charge>, Deadline) = 0;
-    virtual Task<std::optional<core::Refund>> find(Id<core::Account>, Id<core::Refund>, Deadline) = 0;
-    virtual Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>, Id<core::BalanceTransaction>, Deadline) = 0;
+    virtual Task<std::optional<core::PaymentIntent>> find(Id<core::Account>,
+                                                          Id<core::PaymentIntent>, Deadline) = 0;
+    virtual Task<std::optional<core::Charge>> find(Id<core::Account>, Id<core::Charge>,
+                                                   Deadline) = 0;
+    virtual Task<std::optional<core::Refund>> find(Id<core::Account>, Id<core::Refund>,
+                                                   Deadline) = 0;
+    virtual Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>,
+                                                               Id<core::BalanceTransaction>,
+                                                               Deadline) = 0;
     virtual Task<std::optional<core::Event>> find(Id<core::Account>, Id<core::Event>, Deadline) = 0;
 
     virtual Task<Page<core::Customer>> list_customers(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery, Deadline) = 0;
+    virtual Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery,
+                                                                 Deadline) = 0;
+    virtual Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery,
+                                                                 Deadline) = 0;
     virtual Task<Page<core::Charge>> list_charges(Id<core::Account>, ListQuery, Deadline) = 0;
     virtual Task<Page<core::Refund>> list_refunds(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>, ListQuery, Deadline) = 0;
+    virtual Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>,
+                                                                           ListQuery, Deadline) = 0;
     virtual Task<Page<core::Event>> list_events(Id<core::Account>, ListQuery, Deadline) = 0;
     virtual Task<Balance> balance(Id<core::Account>, Deadline) = 0;
 
     /// Operations still Started with valid_until before `before`, oldest first.
-    virtual Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit, Deadline) = 0;
+    virtual Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit,
+                                                                Deadline) = 0;
     /// Adds deltas to bases, under a lease so that one process does it; returns deltas folded.
     virtual Task<std::int64_t> fold_balances(int limit, Deadline) = 0;
     /// Removes replay records older than `before`; returns how many.

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include <random>
+#include <set>
 
 namespace holdfast::store {
 namespace {
@@ -181,38 +182,50 @@ TEST_P(StoreContract, WaitsForALockWithinItsDeadline) {
     get(gate.close(soon()));
 }
 
+constexpr int rounds = 25;
+constexpr std::size_t wanted = 4;
+
+/// Takes random ones of `all` in random order, again and again: locks what exists, claims the rest.
+net::Task<void> take_and_release(Lane& lane, std::vector<core::PaymentIntent> all,
+                                 std::set<Id<core::PaymentIntent>> existing, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    for (int i = 0; i < rounds; ++i) {
+        std::ranges::shuffle(all, random);
+        std::vector<Needs> needs;
+        for (std::size_t n = 0; n < wanted; ++n) {
+            const bool exists = existing.contains(all[n].id);
+            needs.push_back(need(all[n], exists ? Access::Lock : Access::Claim));
+        }
+        const Deadline deadline = Deadline::after(std::chrono::seconds{5});
+        CO_TRY_VOID(co_await lane.begin(std::move(needs), LockMode::Wait, deadline));
+        CO_TRY_VOID(co_await net::sleep_for(std::chrono::microseconds{random() % 500}));
+        CO_TRY_VOID(co_await lane.rollback(deadline));
+    }
+    co_return Result<void>{};
+}
+
+net::Task<void> keep_result(net::Task<void> task, Result<void>& result) {
+    result = co_await std::move(task);
+    co_return Result<void>{};
+}
+
 /// Two slow lanes that want the same rows in every order. Unsorted locks end in a deadlock here.
 TEST_P(StoreContract, WaitersNeverDeadlock) {
-    constexpr int rounds = 25;
-    constexpr std::size_t wanted = 4;
     std::vector<core::PaymentIntent> payments;
     for (std::size_t i = 0; i < 2 * wanted; ++i) {
         payments.push_back(samples::bare_payment(account_));
-        if (i % 2 == 0) insert(payments.back()); // the others are only claimed
+        if (i % 2 == 0) insert(payments.back()); // the others are claimed
     }
-    const auto run = [](Lane& lane, std::vector<core::PaymentIntent> all,
-                        std::uint64_t seed) -> net::Task<void> {
-        std::mt19937_64 random(seed);
-        for (int i = 0; i < rounds; ++i) {
-            std::ranges::shuffle(all, random);
-            std::vector<Needs> needs;
-            for (std::size_t n = 0; n < wanted; ++n) needs.push_back(need(all[n], Access::Claim));
-            CO_TRY_VOID(co_await lane.begin(std::move(needs), LockMode::Wait, soon()));
-            CO_TRY_VOID(co_await net::sleep_for(std::chrono::microseconds{random() % 500}));
-            CO_TRY_VOID(co_await lane.rollback(soon()));
-        }
-        co_return Result<void>{};
-    };
+    std::set<Id<core::PaymentIntent>> existing;
+    for (std::size_t i = 0; i < payments.size(); i += 2) existing.insert(payments[i].id);
     const std::uint64_t seed = Env::current().random_u64();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     auto other = get(store().open_lane(soon()));
     Result<void> others;
     net::Gate gate(loop(), "other");
-    ASSERT_TRUE(gate.spawn([](net::Task<void> task, Result<void>& result) -> net::Task<void> {
-        result = co_await std::move(task);
-        co_return Result<void>{};
-    }(run(*other, payments, seed), others)));
-    get(run(*lane_, payments, seed + 1));
+    ASSERT_TRUE(
+        gate.spawn(keep_result(take_and_release(*other, payments, existing, seed), others)));
+    get(take_and_release(*lane_, payments, existing, seed + 1));
     get(gate.close(soon()));
     EXPECT_TRUE(others) << to_string(others.error());
 }

@@ -25,14 +25,14 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
                 a.attnotnull, a.attidentity) AS line
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
    WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
-  UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-   WHERE c.relnamespace = 'public'::regnamespace
+  UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index i
+   JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace
   UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint
    WHERE connamespace = 'public'::regnamespace
   UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
   UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-  UNION ALL SELECT format('%s %s %s %s', relname, relowner::regrole, reloptions, relacl) FROM pg_class
-   WHERE relnamespace = 'public'::regnamespace
+  UNION ALL SELECT format('%s %s %s %s', relname, relowner::regrole, reloptions, relacl)
+   FROM pg_class WHERE relnamespace = 'public'::regnamespace
   UNION ALL SELECT format('schema %s', nspacl) FROM pg_namespace WHERE nspname = 'public'
   UNION ALL SELECT format('default %s %s', defaclrole::regrole, defaclacl) FROM pg_default_acl
 ) AS lines)";

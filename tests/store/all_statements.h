@@ -78,6 +78,7 @@ inline Statements other_statements() {
             &sql::fold_balances,
             &sql::sweep_operations,
             &sql::stale_operations,
+            &sql::operations_after,
             &sql::allow_bitmap_scan,
             &sql::expire_replays,
             &sql::insert_account,

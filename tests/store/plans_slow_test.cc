@@ -23,13 +23,13 @@ SELECT '00000000-0000-0000-0000-000000000001', md5('pi' || n)::uuid,
        timestamptz '2026-01-01' + n * interval '1 s', 1, 2, 0, 1, 1099, 0, 1099, 'usd', 'succeeded',
        'automatic', 'automatic', md5('cus' || n % 5000)::uuid, md5('ch' || n)::uuid, '\x00'
   FROM generate_series(1, {0}) AS n;
-INSERT INTO charges (account_id, id, created, payment_intent, customer, amount_minor, currency, card,
-    billing_details, version, amount_captured_minor, amount_refunded_minor, captured, status,
+INSERT INTO charges (account_id, id, created, payment_intent, customer, amount_minor, currency,
+    card, billing_details, version, amount_captured_minor, amount_refunded_minor, captured, status,
     authorization_code, details)
 SELECT '00000000-0000-0000-0000-000000000001', md5('ch' || n)::uuid,
        timestamptz '2026-01-01' + n * interval '1 s', md5('pi' || n)::uuid,
-       md5('cus' || n % 5000)::uuid, 1099, 'usd', '\x00', '\x00', 1, 1099, 0, true, 'succeeded', 'A',
-       '\x00'
+       md5('cus' || n % 5000)::uuid, 1099, 'usd', '\x00', '\x00', 1, 1099, 0, true, 'succeeded',
+       'A', '\x00'
   FROM generate_series(1, {0}) AS n;
 INSERT INTO events (account_id, id, created, object_id, type, object_kind, idempotency_key, object)
 SELECT '00000000-0000-0000-0000-000000000001', md5('evt' || n)::uuid,

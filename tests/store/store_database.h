@@ -3,6 +3,7 @@
 // A database with the schema of this build, and a PgStore on it as holdfast_app: what the suites
 // about the store share. The schema is applied once per binary, to a template.
 
+#include "base/metrics.h"
 #include "base/offload.h"
 #include "db/pool.h"
 #include "guard/migrations.h"
@@ -44,7 +45,7 @@ class StoreDatabase {
     StoreDatabase()
         : database_(test::PgCluster::shared(), schema_template()),
           connect_(db::connector(loop_, offload_, options_of(database_.url("holdfast_app")))),
-          pool_(loop_, {}, limits_, connect_),
+          pool_(loop_, registry_, {}, limits_, connect_),
           store_(pool_, connect_) {}
     ~StoreDatabase() {
         (void)net::block_on(loop_, pool_.close(Deadline::after(std::chrono::seconds{5})));
@@ -73,6 +74,7 @@ class StoreDatabase {
     net::Loop loop_{1};
     Offload offload_{{.name = "test"}};
     test::PgDatabase database_;
+    Registry registry_;
     db::FixedLimits limits_;
     db::Pool::Connect connect_;
     db::Pool pool_;
