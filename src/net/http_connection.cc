@@ -191,6 +191,9 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
     } catch (const std::exception& e) {
         ++state_->stats.handler_bugs;
         BUG(std::string("an HTTP handler threw: ") + e.what());
+    } catch (...) {
+        ++state_->stats.handler_bugs;
+        BUG("an HTTP handler threw something");
     }
     co_return state_->options.render_error({500, "internal_error", our_fault});
 }

@@ -112,6 +112,16 @@ struct HttpServer::Impl {
     Gate gate;
 };
 
+namespace {
+/// Without the form that IPv4 has on a socket for both.
+std::string numeric(const asio::ip::address& address) {
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+    }
+    return address.to_string();
+}
+} // namespace
+
 Task<void> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
     TcpAcceptor& acceptor = self->acceptor;
     while (!self->state->draining) {
@@ -120,7 +130,7 @@ Task<void> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
         auto [ec] = co_await acceptor.async_accept(socket, peer, asio::as_tuple(asio::deferred));
         if (self->state->draining || ec == asio::error::operation_aborted) break;
         if (!ec) {
-            self->admit(std::move(socket), peer.address().to_string());
+            self->admit(std::move(socket), numeric(peer.address()));
         } else if (ec != asio::error::connection_aborted) {
             log::warn("accept_failed", {{"error", ec.message()}});
             CO_TRY_VOID(co_await sleep_for(accept_retry));

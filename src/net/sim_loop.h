@@ -15,7 +15,7 @@
 //
 // A simulated process that can crash is a SimProcess: a Loop of its own on the same clock. kill()
 // destroys every coroutine in it at once, as kill -9 would; then destroy its objects, then the
-// SimProcess itself.
+// SimProcess itself. Kill it from outside: between runs, or from a coroutine of another process.
 //
 //   auto node = std::make_unique<SimProcess>(sim);
 //   auto server = std::make_unique<Thing>(*node);   // any class that takes a Loop&

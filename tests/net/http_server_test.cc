@@ -383,6 +383,15 @@ TEST(HttpServer, DrainEndsAtItsDeadline) {
     EXPECT_NE(answer.find("Connection: close"), std::string::npos);
 }
 
+TEST(HttpServer, ListensOnBothFamiliesAndNamesPeersTheSameWay) {
+    HttpServerOptions options;
+    options.address = "::";
+    Server server(std::move(options));
+    RawSocket socket = server.connect(); // over IPv4
+    ASSERT_TRUE(socket.send(hello));
+    EXPECT_TRUE(socket.receive_response().ends_with("GET /hello? 127.0.0.1 []"));
+}
+
 TEST(HttpServerCreate, RefusesWhatMakesNoSense) {
     Loop loop{1};
     auto code = [&loop](HttpServerOptions options) {
