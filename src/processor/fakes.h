@@ -1,7 +1,7 @@
 #pragma once
 
-// Fakes for the tests of this folder: a store whose lanes fail where a test says so, and an acquirer
-// that answers what a test says. Both keep a record of what was asked.
+// Fakes for the tests of this folder: a store whose lanes fail where a test says so, and an
+// acquirer that answers what a test says. Both keep a record of what was asked.
 //
 // A lane fault may be applied (the database did it, the answer was lost) or not; resolve() then
 // tells which, as the real one does by the seal.
@@ -138,21 +138,18 @@ class ScriptedConnector final : public gateway::Connector {
         reversed.push_back(reference);
         return reply(reversals, gateway::Finding::Reversed, deadline);
     }
-    net::Task<std::vector<gateway::BookLine>> list_since(std::string, int,
-                                                         net::Deadline) override {
+    net::Task<std::vector<gateway::BookLine>> list_since(std::string, int, net::Deadline) override {
         co_return std::vector<gateway::BookLine>{};
     }
 
-    static Error unknown() {
-        return {.kind = ErrorClass::Unknown, .code = "acquirer_answer_lost"};
-    }
+    static Error unknown() { return {.kind = ErrorClass::Unknown, .code = "acquirer_answer_lost"}; }
     static Error unsent() {
         return {.kind = ErrorClass::Unavailable, .code = "acquirer_unavailable"};
     }
 
   private:
-    net::Task<gateway::AcquirerAnswer> reply(std::deque<Reply>& replies,
-                                             gateway::Finding otherwise, net::Deadline deadline) {
+    net::Task<gateway::AcquirerAnswer> reply(std::deque<Reply>& replies, gateway::Finding otherwise,
+                                             net::Deadline deadline) {
         Reply next = gateway::AcquirerAnswer{.finding = otherwise};
         if (!replies.empty()) {
             next = std::move(replies.front());

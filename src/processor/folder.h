@@ -1,11 +1,12 @@
 #pragma once
 
-// Folder: the housekeeping of the tables that payments only ever append to. For the background role.
+// Folder: the housekeeping of the tables that payments only ever append to. For the background
+// role.
 //
 // Balances are a folded base plus insert-only deltas; the folder adds deltas to bases so that a
-// balance stays cheap to read. A lease in the store lets one process fold at a time. It also removes
-// replay records (answers under idempotency keys) older than the retention; the object a key created
-// still carries its id and fingerprint, so a later retry is answered from the object.
+// balance stays cheap to read. A lease in the store lets one process fold at a time. It also
+// removes replay records (answers under idempotency keys) older than the retention; the object a
+// key created still carries its id and fingerprint, so a later retry is answered from the object.
 //
 // Works in limited steps: as long as a step was full the next one follows at once, so it catches up
 // after an outage without one long transaction. Errors are logged and tried again at the next turn.
@@ -18,7 +19,7 @@ namespace holdfast::processor {
 
 struct FolderOptions {
     Duration interval = std::chrono::seconds{1};
-    int fold_limit = 10'000; ///< deltas per step
+    int fold_limit = 10'000;                            ///< deltas per step
     Duration replay_retention = std::chrono::hours{24}; ///< Stripe keeps keys at least that long
     int expire_limit = 5'000;                           ///< records per step
     Duration step_timeout = std::chrono::seconds{10};

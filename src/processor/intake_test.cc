@@ -31,7 +31,9 @@ struct Asked {
     std::optional<int> replay;
 };
 
-Error too_late(const Ticket&) { return {.kind = ErrorClass::Deadline, .code = "processor_deadline"}; }
+Error too_late(const Ticket&) {
+    return {.kind = ErrorClass::Deadline, .code = "processor_deadline"};
+}
 
 class IntakeTest : public testing::Test {
   protected:
@@ -54,8 +56,8 @@ class IntakeTest : public testing::Test {
     SimEnv env_{1};
     net::Loop loop_;
     std::vector<Track> woken_;
-    std::unique_ptr<Intake> intake_ = std::make_unique<Intake>(
-        loop_, 8, [this](Track track) { woken_.push_back(track); });
+    std::unique_ptr<Intake> intake_ =
+        std::make_unique<Intake>(loop_, 8, [this](Track track) { woken_.push_back(track); });
 };
 
 using Tickets = std::vector<Ticket*>;
@@ -225,16 +227,15 @@ RC_GTEST_PROP(IntakeProperty, LinesAreNeverBroken, (std::vector<std::vector<std:
     };
     auto take_one = [&](Track track) {
         std::size_t max = *rc::gen::inRange<std::size_t>(1, 6);
-        auto batch = intake.take({track, track == Track::Slow ? 1 : max,
-                                  track == Track::Suspect ? 1 : max}, too_late);
+        auto batch = intake.take(
+            {track, track == Track::Slow ? 1 : max, track == Track::Suspect ? 1 : max}, too_late);
         for (Ticket* t : batch) {
             for (const Place& place : t->places) {
                 int key = place.key.key.id.bytes[1];
                 for (auto& other : in_flight) {
                     for (Ticket* o : other) {
-                        RC_ASSERT(std::ranges::none_of(o->places, [&](const Place& p) {
-                            return p.key == place.key;
-                        }));
+                        RC_ASSERT(std::ranges::none_of(
+                            o->places, [&](const Place& p) { return p.key == place.key; }));
                     }
                 }
                 auto& numbers = seen[key];

@@ -26,11 +26,11 @@ bool can_be_reversed(core::OperationKind kind) {
 /// The state of a record that a retry can't change: somebody has recorded, or taken it over.
 bool is_final(const Error& error) {
     switch (error.kind) {
-    case ErrorClass::Conflict:
-    case ErrorClass::NotFound:
-    case ErrorClass::Invalid:
-    case ErrorClass::Bug: return true;
-    default: return false;
+        case ErrorClass::Conflict:
+        case ErrorClass::NotFound:
+        case ErrorClass::Invalid:
+        case ErrorClass::Bug: return true;
+        default: return false;
     }
 }
 
@@ -42,10 +42,11 @@ Error still_open() {
 
 core::OperationOutcome outcome_of(const gateway::AcquirerAnswer& answer) {
     switch (answer.finding) {
-    case gateway::Finding::Approved:
-        return {core::OperationState::Approved, {}, answer.authorization_code};
-    case gateway::Finding::Declined: return {core::OperationState::Declined, answer.failure, {}};
-    default: break;
+        case gateway::Finding::Approved:
+            return {core::OperationState::Approved, {}, answer.authorization_code};
+        case gateway::Finding::Declined:
+            return {core::OperationState::Declined, answer.failure, {}};
+        default: break;
     }
     return {core::OperationState::Reversed,
             {"processing_error", "",
@@ -54,17 +55,15 @@ core::OperationOutcome outcome_of(const gateway::AcquirerAnswer& answer) {
 }
 
 core::Command command_for(const core::Operation& operation, WallTime now, core::CommandBody body) {
-    return {operation.account,
-            {.request_id = operation.request.request_id},
-            now,
-            std::move(body)};
+    return {operation.account, {.request_id = operation.request.request_id}, now, std::move(body)};
 }
 
 } // namespace
 
 /// One operation under way here.
 struct Operations::Flight {
-    Flight(net::Loop& loop, core::Operation op) : operation(std::move(op)), landed(loop, net::Event::Reset::Manual) {}
+    Flight(net::Loop& loop, core::Operation op)
+        : operation(std::move(op)), landed(loop, net::Event::Reset::Manual) {}
 
     core::Operation operation;
     MonoTime window_end;
@@ -76,10 +75,17 @@ struct Operations::Flight {
 };
 
 Operations::Operations(net::Loop& loop, Env& env, store::Store& store,
-                       gateway::Connector& connector, const Options& options,
-                       BusinessClock& clock, Metrics& metrics, Submit submit, Uuid instance)
-    : loop_(loop), env_(env), store_(store), connector_(connector), options_(options),
-      clock_(clock), metrics_(metrics), submit_(std::move(submit)), instance_(instance),
+                       gateway::Connector& connector, const Options& options, BusinessClock& clock,
+                       Metrics& metrics, Submit submit, Uuid instance)
+    : loop_(loop),
+      env_(env),
+      store_(store),
+      connector_(connector),
+      options_(options),
+      clock_(clock),
+      metrics_(metrics),
+      submit_(std::move(submit)),
+      instance_(instance),
       gate_(loop, "operations") {}
 
 bool Operations::has_room() const {
@@ -196,8 +202,8 @@ Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
         if (!answer && answer.error().code == "operation_open") break;
         if (answer && answer->finding != gateway::Finding::NotFound) co_return outcome_of(*answer);
         if (!answer) {
-            log::warn("acquirer_call_failed", {{"operation", flight->operation.id},
-                                               {"error", to_string(answer.error())}});
+            log::warn("acquirer_call_failed",
+                      {{"operation", flight->operation.id}, {"error", to_string(answer.error())}});
         }
         Step next = next_step(*flight, step, answer);
         bool at_once = next != step; // a lost answer is usually there to be asked for
@@ -212,15 +218,15 @@ Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
 Task<gateway::AcquirerAnswer> Operations::ask(FlightPtr flight, Step step) {
     Deadline window = Deadline::at(flight->window_end);
     switch (step) {
-    case Step::Execute: {
-        ++flight->executions;
-        Deadline deadline = window.capped(options_.acquirer_timeout);
-        co_return co_await connector_.execute(flight->operation, deadline);
-    }
-    case Step::Inquire:
-        co_return co_await connector_.inquire(flight->operation.id,
-                                              window.capped(inquiry_timeout));
-    case Step::Reverse: break;
+        case Step::Execute: {
+            ++flight->executions;
+            Deadline deadline = window.capped(options_.acquirer_timeout);
+            co_return co_await connector_.execute(flight->operation, deadline);
+        }
+        case Step::Inquire:
+            co_return co_await connector_.inquire(flight->operation.id,
+                                                  window.capped(inquiry_timeout));
+        case Step::Reverse: break;
     }
     if (!flight->operation.reversing) CO_TRY_VOID(co_await decide_to_reverse(flight));
     co_return co_await connector_.reverse(flight->operation.id, window.capped(inquiry_timeout));
@@ -272,8 +278,8 @@ Task<core::Verdict> Operations::record(core::Operation operation, core::Operatio
             command_for(operation, clock_.now(), core::record_outcome(operation, outcome));
         auto recorded = co_await submit_(std::move(command), Deadline::after(record_timeout));
         if (recorded || is_cancelled(recorded.error())) co_return recorded;
-        log::warn("outcome_not_recorded", {{"operation", operation.id},
-                                           {"error", to_string(recorded.error())}});
+        log::warn("outcome_not_recorded",
+                  {{"operation", operation.id}, {"error", to_string(recorded.error())}});
         if (is_final(recorded.error())) co_return recorded;
         CO_TRY_VOID(co_await net::sleep_for(backoff.next()));
     }

@@ -3,8 +3,8 @@
 // Operations: runs what a verdict has started, at the acquirer, to its recorded outcome.
 //
 // An operation is durable before it comes here. Until its valid_until it is ours alone; after that
-// it belongs to whoever claims it by compare-and-set (resolver.h), us included. By what the acquirer
-// says:
+// it belongs to whoever claims it by compare-and-set (resolver.h), us included. By what the
+// acquirer says:
 //
 //   Approved, Declined   recorded, again and again until it is durable or somebody else has done it
 //   Unavailable          certainly not sent: execute again after a pause
@@ -19,12 +19,13 @@
 // the acquirer refuse a late arrival; then Reversed is recorded. However late a message arrives,
 // books and ledger agree.
 //
-// The time for all this is the rest of valid_until less a margin, on the monotonic clock, so that as
-// a rule nobody else acts meanwhile. What is still open then is left to the resolvers.
+// The time for all this is the rest of valid_until less a margin, on the monotonic clock, so that
+// as a rule nobody else acts meanwhile. What is still open then is left to the resolvers.
 //
 // conclude() waits for the end of that work, or for the caller's deadline: then the answer shows
 // the payment as it is (processing) and the work goes on. A second conclude() of one operation
-// joins the first. Work runs in a Gate, at most operations_max at once. On the loop of the instance.
+// joins the first. Work runs in a Gate, at most operations_max at once. On the loop of the
+// instance.
 
 #include "processor/business_clock.h"
 #include "processor/metrics.h"

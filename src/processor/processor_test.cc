@@ -40,7 +40,8 @@ class ProcessorTest : public testing::Test {
         EXPECT_TRUE(run(store_.create_account(account_, Deadline::after(seconds{1}))).has_value());
     }
     ~ProcessorTest() override {
-        if (processor_) EXPECT_TRUE(run(processor_->drain(Deadline::after(seconds{60}))).has_value());
+        if (processor_)
+            EXPECT_TRUE(run(processor_->drain(Deadline::after(seconds{60}))).has_value());
         EXPECT_EQ(bugs_found(), bugs_);
     }
 
@@ -92,10 +93,10 @@ class ProcessorTest : public testing::Test {
     }
     core::Command refund(int payment, int key, std::optional<std::int64_t> amount = {}) {
         core::RequestContext request = keyed(key);
-        core::CreateRefund body{.id = identity_.created_by<core::Refund>(account_.id,
-                                                                         request.replay_key),
-                                .payment_intent = payment_of(payment),
-                                .amount_minor = amount};
+        core::CreateRefund body{
+            .id = identity_.created_by<core::Refund>(account_.id, request.replay_key),
+            .payment_intent = payment_of(payment),
+            .amount_minor = amount};
         return {account_.id, std::move(request), env_.wall(), std::move(body)};
     }
 
@@ -387,8 +388,8 @@ TEST_F(ProcessorTest, AHeldRowGoesToTheSlowLaneAndHoldsUpNobodyElse) {
     ASSERT_TRUE(run(processor().submit(create(1, false), in(seconds{1}))).has_value());
     auto outsider = run(store_.open_lane(in(seconds{1})));
     core::Needs held;
-    held.rows.push_back({core::ObjectKind::PaymentIntent, {account_.id, payment_of(1).uuid()},
-                         core::Access::Lock});
+    held.rows.push_back(
+        {core::ObjectKind::PaymentIntent, {account_.id, payment_of(1).uuid()}, core::Access::Lock});
     ASSERT_TRUE(run((*outsider)->begin({held}, store::LockMode::Skip, in(seconds{1}))).has_value());
 
     Calls<core::Verdict> calls(sim_.loop());
@@ -413,8 +414,8 @@ TEST_F(ProcessorTest, ARowHeldTooLongIsALockTimeout) {
     ASSERT_TRUE(run(processor().submit(create(1, false), in(seconds{1}))).has_value());
     auto outsider = run(store_.open_lane(in(seconds{1})));
     core::Needs held;
-    held.rows.push_back({core::ObjectKind::PaymentIntent, {account_.id, payment_of(1).uuid()},
-                         core::Access::Lock});
+    held.rows.push_back(
+        {core::ObjectKind::PaymentIntent, {account_.id, payment_of(1).uuid()}, core::Access::Lock});
     ASSERT_TRUE(run((*outsider)->begin({held}, store::LockMode::Skip, in(seconds{1}))).has_value());
     auto verdict = run(processor().submit(describe(1, "x"), in(seconds{3})));
     EXPECT_EQ(verdict.error().code, "lock_timeout");
@@ -496,7 +497,8 @@ TEST_F(ProcessorTest, ADeclineIsAnAnswer) {
 
 TEST_F(ProcessorTest, TheAcquirerIsAskedOnlyAfterTheStartIsDurable) {
     store_.faults = [this](const LaneCall& call) -> std::optional<LaneFault> {
-        if (call.kind == Kind::Commit && connector_.executed.empty()) return LaneFault{unavailable()};
+        if (call.kind == Kind::Commit && connector_.executed.empty())
+            return LaneFault{unavailable()};
         return std::nullopt;
     };
     auto outcome = run(processor().pay(create(1), in(seconds{2})));
@@ -680,7 +682,8 @@ TEST_F(ResolverTest, AReversalOnceDecidedIsCarriedOut) {
     connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
     connector_.reversals.assign(10, ScriptedConnector::Silence{});
     start_resolver();
-    ASSERT_TRUE(sim_.run_until([&] { return only_operation().reversing; }, std::chrono::minutes{1}));
+    ASSERT_TRUE(
+        sim_.run_until([&] { return only_operation().reversing; }, std::chrono::minutes{1}));
     // Now the late original is booked: it must not count any more.
     connector_.inquiries.assign(10, AcquirerAnswer{.finding = Finding::Approved});
     ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
@@ -690,8 +693,9 @@ TEST_F(ResolverTest, AReversalOnceDecidedIsCarriedOut) {
 TEST_F(ResolverTest, AnInstanceWithAFastClockTakesNothingEarly) {
     leave_behind(1);
     FastClock ahead(env_, seconds{60});
-    auto made = run(Processor::create(sim_.loop(), ahead, store_, connector_, identity_,
-                                      [this](auto) { return &account_; }, options_));
+    auto made = run(Processor::create(
+        sim_.loop(), ahead, store_, connector_, identity_, [this](auto) { return &account_; },
+        options_));
     ASSERT_TRUE(made.has_value());
     MonoTime left = env_.now();
     core::Operation operation = only_operation();

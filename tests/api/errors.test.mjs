@@ -98,7 +98,7 @@ const refused = [
   ],
 ];
 
-test('bad parameters are refused with a code and the parameter, and nothing is written', async () => {
+test('bad parameters are refused with a code and the parameter, nothing is written', async () => {
   const before = await stripe.paymentIntents.list({ limit: 100 });
   for (const [body, status, code, param] of refused) {
     const answer = await platform.raw('POST', '/v1/payment_intents', { body });

@@ -114,7 +114,8 @@ test(`${kills} kills under load, seed ${seed}`, { timeout: 3_000_000 }, async ()
     for (const [id, entry] of booked)
       assert.ok(entry.charges <= 1, `${id}: ${entry.charges} charges`);
     console.log(
-      `# ${shop.purchases.size} purchases, ${succeeded} paid, ${report.checked.operations} operations; ` +
+      `# ${shop.purchases.size} purchases, ${succeeded} paid, ` +
+        `${report.checked.operations} operations; ` +
         `killed ${JSON.stringify(killed)}`,
     );
     assert.ok(succeeded > kills, 'payments went on');
