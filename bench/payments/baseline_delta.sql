@@ -1,0 +1,1 @@
+INSERT INTO balance_deltas (account_id, ledger, currency, amount_minor) VALUES (@account@, 'pending', 'usd', 1037), (@account@, 'fee_income', 'usd', 62), (@account@, 'acquirer_receivable', 'usd', -1099);
