@@ -60,12 +60,13 @@ function(holdfast_add_test suite name)
 endfunction()
 
 # holdfast_library(<folder> [LINK targets...] [TEST_LINK targets...]): library hf_<folder> from
-# every .cc beside the caller except *_test.cc, and one test binary <folder>_test from those.
+# every .cc beside the caller except *_test.cc, and one test binary <folder>_test from those. A
+# main.cc is left for holdfast_program.
 function(holdfast_library folder)
   cmake_parse_arguments(ARG "" "" "LINK;TEST_LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(tests ${sources})
-  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   add_library(hf_${folder} STATIC ${sources})
   target_link_libraries(hf_${folder} PUBLIC hf_flags ${ARG_LINK})
@@ -76,13 +77,10 @@ function(holdfast_library folder)
   endif()
 endfunction()
 
-# holdfast_program(<name> [LINK targets...]): build/<preset>/<name> from every .cc beside the
-# caller except *_test.cc, which become <name>_test.
+# holdfast_program(<name> [LINK targets...]): build/<preset>/<name> from main.cc beside the caller.
 function(holdfast_program name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
-  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  add_executable(${name} ${sources})
+  add_executable(${name} main.cc)
   target_link_libraries(${name} PRIVATE hf_flags ${ARG_LINK})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()
