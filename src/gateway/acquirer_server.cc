@@ -91,9 +91,12 @@ struct WipedAtEnd {
 // --- Life -------------------------------------------------------------------------------------
 
 AcquirerServer::AcquirerServer(net::Loop& loop, Env& env, AcquirerServerOptions options)
-    : env_(env), options_(std::move(options)), signer_(options_.secret),
+    : env_(env),
+      options_(std::move(options)),
+      signer_(options_.secret),
       fingerprint_key_(options_.secret.reveal()),
-      books_([this](const BookEntry& entry) { file_->add(entry); }), late_(loop, "late_bookings") {}
+      books_([this](const BookEntry& entry) { file_->add(entry); }),
+      late_(loop, "late_bookings") {}
 
 AcquirerServer::~AcquirerServer() = default;
 
@@ -149,9 +152,9 @@ Task<HttpResponse> AcquirerServer::handle_signed(HttpRequest request) {
     Reply reply = co_await dispatch(request);
     HttpResponse response = respond(reply.body);
     response.delivery = reply.delivery;
-    response.headers.add(signature_header,
-                         signer_.sign(SignedAnswer{*nonce, response.status, response.body},
-                                      env_.wall()));
+    response.headers.add(
+        signature_header,
+        signer_.sign(SignedAnswer{*nonce, response.status, response.body}, env_.wall()));
     co_return response;
 }
 
@@ -304,8 +307,8 @@ Task<std::string> AcquirerServer::tokenize(std::string body) {
     }
     Uuid random;
     env_.fill_random(std::as_writable_bytes(std::span(random.bytes)));
-    CO_TRY(Vaulted vaulted, books_.tokenize(message.account, message.card, fingerprint_key_, random,
-                                            env_.wall()));
+    CO_TRY(Vaulted vaulted,
+           books_.tokenize(message.account, message.card, fingerprint_key_, random, env_.wall()));
     CO_TRY_VOID(co_await file_->durable(Deadline::after(request_timeout)));
     co_return encode_vaulted(vaulted);
 }

@@ -18,8 +18,10 @@ template <class A> void archive_currency(A& archive, core::Currency& currency) {
     std::string code(currency.code());
     archive(code);
     if constexpr (A::reading) {
-        if (auto known = core::Currency::parse(code)) currency = *known;
-        else archive.refuse("A currency is unknown.");
+        if (auto known = core::Currency::parse(code))
+            currency = *known;
+        else
+            archive.refuse("A currency is unknown.");
     }
 }
 

@@ -63,8 +63,8 @@ WallTime Books::not_before_last(WallTime now) const {
 
 // --- Cards ------------------------------------------------------------------------------------
 
-Result<Vaulted> Books::tokenize(Id<core::Account> account, const CardData& data,
-                                const HmacKey& key, const Uuid& random, WallTime now) {
+Result<Vaulted> Books::tokenize(Id<core::Account> account, const CardData& data, const HmacKey& key,
+                                const Uuid& random, WallTime now) {
     TRY(CheckedCard checked, check_card(data, now));
     if (checked.card.fingerprint.empty()) {
         checked.card.fingerprint = card_fingerprint(key, account, checked.number);
@@ -151,19 +151,21 @@ std::optional<core::CardFailure> Books::refusal(const core::Operation& operation
         return refused("currency_mismatch", "The authorization is in another currency.");
     }
     switch (operation.kind) {
-    case OperationKind::Capture:
-        if (money->booking.kind == OperationKind::Authorize && amount <= money->held_minor()) break;
-        return refused("capture_exceeds_authorization", "So much is not authorized (any more).");
-    case OperationKind::Void:
-        if (money->held_minor() > 0) break;
-        return refused("nothing_to_void", "The authorization holds nothing (any more).");
-    case OperationKind::Refund:
-        if (amount > money->net_minor()) {
-            return refused("refund_exceeds_capture", "So much was not captured.");
-        }
-        return refund_refusal(money->booking.vault_token);
-    case OperationKind::Authorize:
-    case OperationKind::Sale: break;
+        case OperationKind::Capture:
+            if (money->booking.kind == OperationKind::Authorize && amount <= money->held_minor())
+                break;
+            return refused("capture_exceeds_authorization",
+                           "So much is not authorized (any more).");
+        case OperationKind::Void:
+            if (money->held_minor() > 0) break;
+            return refused("nothing_to_void", "The authorization holds nothing (any more).");
+        case OperationKind::Refund:
+            if (amount > money->net_minor()) {
+                return refused("refund_exceeds_capture", "So much was not captured.");
+            }
+            return refund_refusal(money->booking.vault_token);
+        case OperationKind::Authorize:
+        case OperationKind::Sale: break;
     }
     return std::nullopt;
 }
@@ -246,15 +248,15 @@ bool Books::can_move(const Booking& booking, Direction direction) const {
     if (money == nullptr || !money->holds_money()) return false;
     const Booking& authorization = money->booking;
     switch (booking.kind) {
-    case OperationKind::Capture:
-        if (authorization.kind != OperationKind::Authorize) return false;
-        return amount <= (doing ? money->held_minor() : money->net_minor());
-    case OperationKind::Refund:
-        return amount <= (doing ? money->net_minor() : money->refunded_minor);
-    case OperationKind::Void:
-        return authorization.kind == OperationKind::Authorize && doing != money->voided;
-    case OperationKind::Authorize:
-    case OperationKind::Sale: break;
+        case OperationKind::Capture:
+            if (authorization.kind != OperationKind::Authorize) return false;
+            return amount <= (doing ? money->held_minor() : money->net_minor());
+        case OperationKind::Refund:
+            return amount <= (doing ? money->net_minor() : money->refunded_minor);
+        case OperationKind::Void:
+            return authorization.kind == OperationKind::Authorize && doing != money->voided;
+        case OperationKind::Authorize:
+        case OperationKind::Sale: break;
     }
     return false;
 }
@@ -291,15 +293,15 @@ void Books::apply(const Reversal& reversal) {
 void Books::move(const Booking& booking, Direction direction) {
     const bool own = is_authorization(booking.kind);
     Record& money = records_.at(own ? booking.reference : booking.original);
-    const std::int64_t amount = direction == Direction::Do ? booking.amount.minor
-                                                           : -booking.amount.minor;
+    const std::int64_t amount =
+        direction == Direction::Do ? booking.amount.minor : -booking.amount.minor;
     if (!own || direction == Direction::Undo) tally(money, Direction::Undo);
     switch (booking.kind) {
-    case OperationKind::Authorize: break;
-    case OperationKind::Sale:
-    case OperationKind::Capture: money.captured_minor += amount; break;
-    case OperationKind::Refund: money.refunded_minor += amount; break;
-    case OperationKind::Void: money.voided = direction == Direction::Do; break;
+        case OperationKind::Authorize: break;
+        case OperationKind::Sale:
+        case OperationKind::Capture: money.captured_minor += amount; break;
+        case OperationKind::Refund: money.refunded_minor += amount; break;
+        case OperationKind::Void: money.voided = direction == Direction::Do; break;
     }
     if (!own || direction == Direction::Do) tally(money, Direction::Do);
 }

@@ -79,7 +79,8 @@ int write_and_sync(int fd, std::string_view bytes) {
 /// The name of a new file is durable only with its directory.
 int sync_directory_of(const std::string& path) {
     std::string directory = std::filesystem::path(path).parent_path().string();
-    Descriptor fd(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Descriptor fd(
+        ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd.get() < 0) return errno;
     return ::fsync(fd.get()) == 0 ? 0 : errno;
 }
@@ -120,7 +121,7 @@ Result<std::unique_ptr<BooksFile>> BooksFile::open(net::Loop& loop, Offload& off
         return fail(ErrorClass::Conflict, "books_in_use",
                     "Another acquirer has the books " + path + " open.");
     }
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd.get(), &status) != 0) return system_error("books_unreadable", path, errno);
     const auto size = static_cast<std::size_t>(status.st_size);
     TRY(std::size_t good, replay_file(path, fd.get(), size, replay));
@@ -130,13 +131,16 @@ Result<std::unique_ptr<BooksFile>> BooksFile::open(net::Loop& loop, Offload& off
     if (int problem = trim(path, fd.get(), size, good); problem != 0) {
         return system_error("books_unreadable", path, problem);
     }
-    return std::unique_ptr<BooksFile>(
-        new BooksFile(loop, offload, std::move(path), fd.release()));
+    return std::unique_ptr<BooksFile>(new BooksFile(loop, offload, std::move(path), fd.release()));
 }
 
 BooksFile::BooksFile(net::Loop& loop, Offload& offload, std::string path, int fd)
-    : loop_(loop), offload_(offload), path_(std::move(path)), fd_(fd),
-      gathering_(std::make_shared<Group>(loop)), gate_(loop, "books_file") {}
+    : loop_(loop),
+      offload_(offload),
+      path_(std::move(path)),
+      fd_(fd),
+      gathering_(std::make_shared<Group>(loop)),
+      gate_(loop, "books_file") {}
 
 BooksFile::~BooksFile() { ::close(fd_); }
 
@@ -172,14 +176,14 @@ net::Task<void> BooksFile::write_groups() {
             return write_and_sync(fd, frame);
         };
         const std::size_t bytes = writing_->payload.size();
-        auto synced = co_await net::offloaded(offload_, std::move(work),
-                                              net::Deadline::after(sync_timeout));
+        auto synced =
+            co_await net::offloaded(offload_, std::move(work), net::Deadline::after(sync_timeout));
         GroupPtr group = std::exchange(writing_, nullptr);
         if (!synced || *synced != 0) {
             failed_ = true;
-            log::error("books_failed",
-                       {{"path", path_},
-                        {"error", synced ? std::strerror(*synced) : synced.error().message.c_str()}});
+            log::error("books_failed", {{"path", path_},
+                                        {"error", synced ? std::strerror(*synced)
+                                                         : synced.error().message.c_str()}});
             gathering_->done.set();
         } else {
             group->written = true;

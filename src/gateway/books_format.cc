@@ -93,7 +93,8 @@ Result<std::size_t> read_books(std::string_view file,
                                const std::function<Result<void>(const BookEntry&)>& on_entry) {
     if (file.size() < books_magic.size() && books_magic.starts_with(file)) return 0u;
     if (!file.starts_with(books_magic)) {
-        return fail(ErrorClass::Invalid, "books_foreign", "This is no file of an acquirer's books.");
+        return fail(ErrorClass::Invalid, "books_foreign",
+                    "This is no file of an acquirer's books.");
     }
     std::size_t offset = books_magic.size();
     while (offset < file.size()) {

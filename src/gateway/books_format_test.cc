@@ -83,7 +83,8 @@ TEST(BooksFormat, DamageBeforeGoodEntriesIsNeverCutOff) {
 
 TEST(BooksFormat, ZerosAndRubbishBehindTheEndAreATornTail) {
     Sample sample;
-    for (std::string tail : {std::string(5000, '\0'), std::string("BKFRBKFRBKFR"), std::string("x")}) {
+    for (std::string tail :
+         {std::string(5000, '\0'), std::string("BKFRBKFRBKFR"), std::string("x")}) {
         Read read(sample.file + tail);
         ASSERT_TRUE(read.good);
         EXPECT_EQ(*read.good, sample.file.size());

@@ -24,7 +24,8 @@ Operation operation(std::uint8_t n, OperationKind kind, std::int64_t minor,
     op.amount = {minor, usd};
     op.valid_until = t0 + 15s;
     if (original != 0) op.original = id<Operation>(original);
-    if (kind == OperationKind::Authorize || kind == OperationKind::Sale) op.vault_token = "test_visa";
+    if (kind == OperationKind::Authorize || kind == OperationKind::Sale)
+        op.vault_token = "test_visa";
     op.metadata["purchase_id"] = "order-1";
     return op;
 }
@@ -235,7 +236,8 @@ TEST_F(BooksTest, LinesInPagesAndByTime) {
     for (std::uint8_t n = 1; n <= 5; ++n) {
         EXPECT_EQ(run(operation(n, OperationKind::Sale, n * 100), t0 + n * 1s), "approved");
     }
-    EXPECT_EQ(books.reverse(id<Operation>(2), t0).value().finding, Finding::Reversed); // clock went back
+    EXPECT_EQ(books.reverse(id<Operation>(2), t0).value().finding,
+              Finding::Reversed); // clock went back
     auto all = books.lines({}).value();
     ASSERT_EQ(all.size(), 6u);
     EXPECT_EQ(all[1].finding, Finding::Reversed);
@@ -319,14 +321,20 @@ RC_GTEST_PROP(BooksProperty, ReferencesHappenAtMostOnceAndMoneyStaysWithinBounds
         Operation op = operation(n, step.kind, step.amount, step.original);
         if (step.action == 6) {
             auto answer = books.reverse(op.id, now);
-            if (answer && answer->finding == Finding::Reversed) reversed.insert(n);
-            else if (answer) RC_ASSERT(first_answers.at(n).first == Finding::Declined);
-            else RC_ASSERT(!reversed.contains(n));
+            if (answer && answer->finding == Finding::Reversed)
+                reversed.insert(n);
+            else if (answer)
+                RC_ASSERT(first_answers.at(n).first == Finding::Declined);
+            else
+                RC_ASSERT(!reversed.contains(n));
         } else if (step.action == 7) {
             const Finding finding = books.inquire(op.id).finding;
-            if (reversed.contains(n)) RC_ASSERT(finding == Finding::Reversed);
-            else if (first_answers.contains(n)) RC_ASSERT(finding == first_answers[n].first);
-            else RC_ASSERT(finding == Finding::NotFound);
+            if (reversed.contains(n))
+                RC_ASSERT(finding == Finding::Reversed);
+            else if (first_answers.contains(n))
+                RC_ASSERT(finding == first_answers[n].first);
+            else
+                RC_ASSERT(finding == Finding::NotFound);
         } else {
             if (step.action == 8) op.valid_until = now;
             auto answer = books.execute(op, now);
@@ -334,8 +342,8 @@ RC_GTEST_PROP(BooksProperty, ReferencesHappenAtMostOnceAndMoneyStaysWithinBounds
             if (reversed.contains(n)) {
                 RC_ASSERT(answer->finding == Finding::Declined);
             } else {
-                auto [known, fresh] = first_answers.try_emplace(
-                    n, answer->finding, answer->authorization_code);
+                auto [known, fresh] =
+                    first_answers.try_emplace(n, answer->finding, answer->authorization_code);
                 RC_ASSERT(known->second.first == answer->finding);
                 RC_ASSERT(known->second.second == answer->authorization_code);
                 RC_ASSERT(!fresh || step.action != 8);
@@ -346,7 +354,8 @@ RC_GTEST_PROP(BooksProperty, ReferencesHappenAtMostOnceAndMoneyStaysWithinBounds
     std::map<Id<Operation>, const Booking*> booked;
     std::map<Id<Operation>, std::int64_t> captured, refunded;
     for (const BookEntry& entry : entries) {
-        if (auto* b = std::get_if<Booking>(&entry)) RC_ASSERT(booked.emplace(b->reference, b).second);
+        if (auto* b = std::get_if<Booking>(&entry))
+            RC_ASSERT(booked.emplace(b->reference, b).second);
     }
     for (auto& [reference, b] : booked) {
         if (!b->approved || reversed.contains(reference.uuid().bytes[0])) continue;

@@ -42,27 +42,29 @@ core::CardDetails details_of(const TestCard& test) {
 
 core::CardFailure failure_of(CardBehavior behavior) {
     switch (behavior) {
-    case CardBehavior::InsufficientFunds:
-        return {"card_declined", "insufficient_funds", "Your card has insufficient funds."};
-    case CardBehavior::LostCard: return {"card_declined", "lost_card", "Your card was declined."};
-    case CardBehavior::StolenCard:
-        return {"card_declined", "stolen_card", "Your card was declined."};
-    case CardBehavior::ExpiredCard: return expired_card();
-    case CardBehavior::IncorrectCvc:
-        return {"incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect."};
-    case CardBehavior::ProcessingError: return processing_error();
-    case CardBehavior::VelocityExceeded:
-        return {"card_declined", "card_velocity_exceeded",
+        case CardBehavior::InsufficientFunds:
+            return {"card_declined", "insufficient_funds", "Your card has insufficient funds."};
+        case CardBehavior::LostCard:
+            return {"card_declined", "lost_card", "Your card was declined."};
+        case CardBehavior::StolenCard:
+            return {"card_declined", "stolen_card", "Your card was declined."};
+        case CardBehavior::ExpiredCard: return expired_card();
+        case CardBehavior::IncorrectCvc:
+            return {"incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect."};
+        case CardBehavior::ProcessingError: return processing_error();
+        case CardBehavior::VelocityExceeded:
+            return {
+                "card_declined", "card_velocity_exceeded",
                 "Your card was declined for making repeated attempts too frequently or exceeding "
                 "its amount limit."};
-    case CardBehavior::Fraudulent:
-        return {"card_declined", "fraudulent", "Your card was declined."};
-    case CardBehavior::AuthenticationRequired:
-        return {"authentication_required", "authentication_required",
-                "Your card was declined. This transaction requires authentication."};
-    case CardBehavior::Approved:
-    case CardBehavior::Declined:
-    case CardBehavior::RefundFails: break;
+        case CardBehavior::Fraudulent:
+            return {"card_declined", "fraudulent", "Your card was declined."};
+        case CardBehavior::AuthenticationRequired:
+            return {"authentication_required", "authentication_required",
+                    "Your card was declined. This transaction requires authentication."};
+        case CardBehavior::Approved:
+        case CardBehavior::Declined:
+        case CardBehavior::RefundFails: break;
     }
     return {"card_declined", "generic_decline", "Your card was declined."};
 }
@@ -152,9 +154,12 @@ core::CardFailure invalid_account() {
 
 std::optional<Vaulted> built_in_card(std::string_view token) {
     std::string_view name = token;
-    if (token.starts_with(payment_method_prefix)) name.remove_prefix(payment_method_prefix.size());
-    else if (token.starts_with(token_prefix)) name.remove_prefix(token_prefix.size());
-    else return std::nullopt;
+    if (token.starts_with(payment_method_prefix))
+        name.remove_prefix(payment_method_prefix.size());
+    else if (token.starts_with(token_prefix))
+        name.remove_prefix(token_prefix.size());
+    else
+        return std::nullopt;
     const TestCard* test = test_card_named(name);
     if (test == nullptr) return std::nullopt;
     return Vaulted{std::string(test_prefix).append(test->name()), details_of(*test)};
@@ -193,7 +198,8 @@ Result<CheckedCard> check_card(const CardData& data, WallTime now) {
         return bad_card("incorrect_number", "number", "Your card number is incorrect.");
     }
     constexpr std::int32_t century = 2000;
-    const std::int32_t year = within(data.exp_year, 0, 99) ? century + data.exp_year : data.exp_year;
+    const std::int32_t year =
+        within(data.exp_year, 0, 99) ? century + data.exp_year : data.exp_year;
     TRY_VOID(check_expiry(data.exp_month, year, now));
     const std::string_view brand = card_brand(digits);
     const bool four = brand == "amex" && data.cvc.size() == 4; // the card's front or back code
@@ -237,7 +243,8 @@ std::string_view card_brand(std::string_view digits) {
     if (leading(digits, 1) == 4) return "visa";
     if (within(two, 51, 55) || within(four, 2221, 2720)) return "mastercard";
     if (two == 34 || two == 37) return "amex";
-    if (within(three, 300, 305) || three == 309 || two == 36 || within(two, 38, 39)) return "diners";
+    if (within(three, 300, 305) || three == 309 || two == 36 || within(two, 38, 39))
+        return "diners";
     if (within(four, 3528, 3589)) return "jcb";
     if (two == 62 || two == 81) return "unionpay";
     if (four == 6011 || within(three, 644, 649) || two == 65) return "discover";

@@ -13,7 +13,9 @@ using namespace std::chrono;
 
 constexpr WallTime march_2026{sys_days{year{2026} / 3 / 15}};
 
-CardData visa() { return {.number = "4242424242424242", .cvc = "123", .exp_month = 12, .exp_year = 2034}; }
+CardData visa() {
+    return {.number = "4242424242424242", .cvc = "123", .exp_month = 12, .exp_year = 2034};
+}
 
 std::string code_of(CardData data, WallTime now = march_2026) {
     auto checked = check_card(data, now);
@@ -159,29 +161,32 @@ TEST(CheckCard, RefusesBadData) {
     CardData data = visa();
     data.number = "4242424242424241";
     EXPECT_EQ(code_of(data), "incorrect_number/number");
-    for (auto number : {"", "42424242424", "42424242424242424242", "4242x24242424242", "+42424242424242"}) {
+    for (auto number :
+         {"", "42424242424", "42424242424242424242", "4242x24242424242", "+42424242424242"}) {
         data.number = number;
         EXPECT_EQ(code_of(data), "invalid_number/number") << number;
     }
-    for (auto [month, year, code] :
-         {std::tuple{0, 2034, "invalid_expiry_month/exp_month"},
-          {13, 2034, "invalid_expiry_month/exp_month"},
-          {-1, 2034, "invalid_expiry_month/exp_month"},
-          {2, 2026, "invalid_expiry_month/exp_month"},
-          {3, 2026, "ok"},
-          {12, 2025, "invalid_expiry_year/exp_year"},
-          {12, 25, "invalid_expiry_year/exp_year"},
-          {12, 2077, "invalid_expiry_year/exp_year"},
-          {12, 2076, "ok"},
-          {12, 2147483647, "invalid_expiry_year/exp_year"},
-          {12, -2147483647, "invalid_expiry_year/exp_year"}}) {
+    for (auto [month, year, code] : {std::tuple{0, 2034, "invalid_expiry_month/exp_month"},
+                                     {13, 2034, "invalid_expiry_month/exp_month"},
+                                     {-1, 2034, "invalid_expiry_month/exp_month"},
+                                     {2, 2026, "invalid_expiry_month/exp_month"},
+                                     {3, 2026, "ok"},
+                                     {12, 2025, "invalid_expiry_year/exp_year"},
+                                     {12, 25, "invalid_expiry_year/exp_year"},
+                                     {12, 2077, "invalid_expiry_year/exp_year"},
+                                     {12, 2076, "ok"},
+                                     {12, 2147483647, "invalid_expiry_year/exp_year"},
+                                     {12, -2147483647, "invalid_expiry_year/exp_year"}}) {
         data = visa();
         data.exp_month = month;
         data.exp_year = year;
         EXPECT_EQ(code_of(data), code) << month << "/" << year;
     }
-    for (auto [cvc, code] : {std::pair{"", "ok"}, {"99", "invalid_cvc/cvc"}, {"1234", "invalid_cvc/cvc"},
-                             {"12a", "invalid_cvc/cvc"}, {"000", "ok"}}) {
+    for (auto [cvc, code] : {std::pair{"", "ok"},
+                             {"99", "invalid_cvc/cvc"},
+                             {"1234", "invalid_cvc/cvc"},
+                             {"12a", "invalid_cvc/cvc"},
+                             {"000", "ok"}}) {
         data = visa();
         data.cvc = cvc;
         EXPECT_EQ(code_of(data), code) << cvc;
@@ -193,11 +198,24 @@ TEST(CheckCard, RefusesBadData) {
 }
 
 TEST(CardBrand, ByLeadingDigits) {
-    for (auto [digits, brand] :
-         {std::pair{"4", "visa"}, {"51", "mastercard"}, {"2221", "mastercard"}, {"2720", "mastercard"},
-          {"2721", "unknown"}, {"2220", "unknown"}, {"34", "amex"}, {"36", "diners"}, {"305", "diners"},
-          {"306", "unknown"}, {"3528", "jcb"}, {"3527", "unknown"}, {"62", "unionpay"},
-          {"6011", "discover"}, {"649", "discover"}, {"65", "discover"}, {"66", "unknown"}, {"", "unknown"}}) {
+    for (auto [digits, brand] : {std::pair{"4", "visa"},
+                                 {"51", "mastercard"},
+                                 {"2221", "mastercard"},
+                                 {"2720", "mastercard"},
+                                 {"2721", "unknown"},
+                                 {"2220", "unknown"},
+                                 {"34", "amex"},
+                                 {"36", "diners"},
+                                 {"305", "diners"},
+                                 {"306", "unknown"},
+                                 {"3528", "jcb"},
+                                 {"3527", "unknown"},
+                                 {"62", "unionpay"},
+                                 {"6011", "discover"},
+                                 {"649", "discover"},
+                                 {"65", "discover"},
+                                 {"66", "unknown"},
+                                 {"", "unknown"}}) {
         EXPECT_EQ(card_brand(digits), brand) << digits;
     }
 }
@@ -211,9 +229,12 @@ TEST(Expiry, LastsUntilItsMonthEnds) {
 TEST(Fingerprint, IsOfOneAccountAndKey) {
     Id<core::Account> a, b{Uuid{{1}}};
     HmacKey key("secret"), other("other");
-    EXPECT_EQ(card_fingerprint(key, a, "4111111111111111"), card_fingerprint(key, a, "4111111111111111"));
-    EXPECT_NE(card_fingerprint(key, a, "4111111111111111"), card_fingerprint(key, b, "4111111111111111"));
-    EXPECT_NE(card_fingerprint(key, a, "4111111111111111"), card_fingerprint(other, a, "4111111111111111"));
+    EXPECT_EQ(card_fingerprint(key, a, "4111111111111111"),
+              card_fingerprint(key, a, "4111111111111111"));
+    EXPECT_NE(card_fingerprint(key, a, "4111111111111111"),
+              card_fingerprint(key, b, "4111111111111111"));
+    EXPECT_NE(card_fingerprint(key, a, "4111111111111111"),
+              card_fingerprint(other, a, "4111111111111111"));
 }
 
 } // namespace

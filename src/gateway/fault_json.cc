@@ -33,8 +33,10 @@ std::optional<std::size_t> index_of(const std::array<std::string_view, n>& names
 
 Result<std::int32_t> read_probability(const json::value& value) {
     double probability = -1;
-    if (value.is_double()) probability = value.get_double();
-    else if (value.is_int64()) probability = static_cast<double>(value.get_int64());
+    if (value.is_double())
+        probability = value.get_double();
+    else if (value.is_int64())
+        probability = static_cast<double>(value.get_int64());
     if (probability < 0 || probability > 1) {
         return refuse("probability", "probability is a number from 0 to 1.");
     }

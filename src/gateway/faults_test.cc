@@ -1,5 +1,5 @@
-#include "gateway/fault_json.h"
 #include "gateway/faults.h"
+#include "gateway/fault_json.h"
 
 #include <gtest/gtest.h>
 
@@ -96,12 +96,13 @@ TEST(FaultPlanJson, TypingErrorsAreErrors) {
     for (auto text :
          {"", "[]", R"({"sed":1})", R"({"seed":-1})", R"({"seed":"1"})", R"({"modes":[]})",
           R"({"modes":{"loose_answer":{}}})", R"({"modes":{"delay":1}})",
-          R"({"modes":{"delay":{"probability":1.1}}})", R"({"modes":{"delay":{"probability":-0.1}}})",
+          R"({"modes":{"delay":{"probability":1.1}}})",
+          R"({"modes":{"delay":{"probability":-0.1}}})",
           R"({"modes":{"delay":{"probability":"1"}}})", R"({"modes":{"delay":{"count":-1}}})",
           R"({"modes":{"delay":{"delay_ms":600001}}})",
           R"({"modes":{"delay":{"delay_ms":5,"delay_max_ms":4}}})",
-          R"({"modes":{"delay":{"calls":["refund"]}}})", R"({"modes":{"delay":{"calls":"execute"}}})",
-          R"({"modes":{"delay":{"dealy_ms":5}}})"}) {
+          R"({"modes":{"delay":{"calls":["refund"]}}})",
+          R"({"modes":{"delay":{"calls":"execute"}}})", R"({"modes":{"delay":{"dealy_ms":5}}})"}) {
         EXPECT_FALSE(parse_fault_plan(text)) << text;
     }
     EXPECT_TRUE(parse_fault_plan("{}"));

@@ -16,10 +16,9 @@ std::unexpected<Error> refuse(std::string code, std::string message) {
 }
 
 bool is_nonce(std::string_view text) {
-    return !text.empty() && text.size() <= nonce_chars_max &&
-           std::ranges::all_of(text, [](char c) {
-               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-           });
+    return !text.empty() && text.size() <= nonce_chars_max && std::ranges::all_of(text, [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    });
 }
 
 /// The parts of a header, as views into it.
@@ -63,8 +62,8 @@ Result<void> check(const Parsed& parsed, const Digest& expected, WallTime now) {
         found |= constant_time_equal(right, parsed.signatures[i]);
     }
     if (!found) return refuse("signature_wrong", "The signature does not fit the message.");
-    const std::int64_t skew = std::chrono::duration_cast<std::chrono::seconds>(signature_max_skew)
-                                  .count();
+    const std::int64_t skew =
+        std::chrono::duration_cast<std::chrono::seconds>(signature_max_skew).count();
     const std::int64_t here = unix_seconds(now);
     if (parsed.seconds < here - skew || parsed.seconds > here + skew) {
         return refuse("signature_expired", "The message is too old, or the clocks differ.");
@@ -92,8 +91,7 @@ Digest digest_of(const HmacKey& key, std::string_view time, const SignedAnswer& 
 
 } // namespace
 
-std::string Signer::sign(const SignedRequest& request, std::string_view nonce,
-                         WallTime now) const {
+std::string Signer::sign(const SignedRequest& request, std::string_view nonce, WallTime now) const {
     CHECK(is_nonce(nonce));
     const std::string time = std::to_string(unix_seconds(now));
     return header_of(time, nonce, digest_of(key_, time, nonce, request));

@@ -14,7 +14,8 @@ const SignedRequest request{"POST", "/v1/operations?a=b", R"({"amount":1})"};
 std::string code_of(const auto& result) { return result ? "ok" : result.error().code; }
 
 TEST(Signature, IsWhatTheProtocolSays) {
-    // printf '1790000000\nn1\nPOST\n/v1/operations?a=b\n{"amount":1}' | openssl dgst -sha256 -hmac shared
+    // printf '1790000000\nn1\nPOST\n/v1/operations?a=b\n{"amount":1}' | openssl dgst -sha256 -hmac
+    // shared
     EXPECT_EQ(signer.sign(request, "n1", now),
               "t=1790000000,n=n1,v1="
               "1e9efc39e889f917e50a3c402d2b08ef8cb007a1ac351d766ea3752dd4239901");
@@ -43,16 +44,20 @@ TEST(Signature, AnyChangeIsNoticed) {
     changed = header;
     changed.back() = changed.back() == '0' ? '1' : '0';
     EXPECT_EQ(code_of(signer.verify(changed, request, now)), "signature_wrong");
-    EXPECT_EQ(code_of(Signer(SecretString("other")).verify(header, request, now)), "signature_wrong");
+    EXPECT_EQ(code_of(Signer(SecretString("other")).verify(header, request, now)),
+              "signature_wrong");
 }
 
 TEST(Signature, AnswerBelongsToItsRequest) {
     const SignedAnswer answer{"abc1", 200, "{}"};
     const std::string header = signer.sign(answer, now);
     EXPECT_EQ(code_of(signer.verify(header, answer, now)), "ok");
-    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc2", 200, "{}"}, now)), "signature_wrong");
-    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc1", 500, "{}"}, now)), "signature_wrong");
-    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc1", 200, "[]"}, now)), "signature_wrong");
+    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc2", 200, "{}"}, now)),
+              "signature_wrong");
+    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc1", 500, "{}"}, now)),
+              "signature_wrong");
+    EXPECT_EQ(code_of(signer.verify(header, SignedAnswer{"abc1", 200, "[]"}, now)),
+              "signature_wrong");
 }
 
 TEST(Signature, ExpiresWithTheSkew) {

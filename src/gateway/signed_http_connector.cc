@@ -34,8 +34,8 @@ template <class T> Result<T> understood(Result<T> decoded) {
 
 } // namespace
 
-Result<std::unique_ptr<SignedHttpConnector>>
-SignedHttpConnector::create(net::Loop& loop, Env& env, SignedHttpOptions options) {
+Result<std::unique_ptr<SignedHttpConnector>> SignedHttpConnector::create(
+    net::Loop& loop, Env& env, SignedHttpOptions options) {
     TRY(net::HttpUrl url, net::parse_http_url(options.base_url));
     while (url.target.ends_with('/')) url.target.pop_back();
     return std::unique_ptr<SignedHttpConnector>(
@@ -44,9 +44,10 @@ SignedHttpConnector::create(net::Loop& loop, Env& env, SignedHttpOptions options
 
 SignedHttpConnector::SignedHttpConnector(net::Loop& loop, Env& env,
                                          const SignedHttpOptions& options, net::HttpUrl url)
-    : env_(env), url_(std::move(url)), signer_(options.secret),
-      client_(loop, {.connections_per_host = options.connections_max,
-                     .offload = options.offload}) {
+    : env_(env),
+      url_(std::move(url)),
+      signer_(options.secret),
+      client_(loop, {.connections_per_host = options.connections_max, .offload = options.offload}) {
     Uuid random;
     env_.fill_random(std::as_writable_bytes(std::span(random.bytes)));
     nonce_start_ = random.base62();
@@ -64,19 +65,19 @@ Task<std::string> SignedHttpConnector::ask(std::string method, std::string path,
                                    .safe_to_resend = repeat == Repeat::IfUnanswered};
     const std::string nonce = next_nonce();
     if (!request.body.empty()) request.headers.add("Content-Type", "application/json");
-    request.headers.add(signature_header,
-                        signer_.sign({request.method, request.target, request.body}, nonce,
-                                     env_.wall()));
+    request.headers.add(
+        signature_header,
+        signer_.sign({request.method, request.target, request.body}, nonce, env_.wall()));
     auto response = co_await client_.request(std::move(request), deadline);
     if (!response) co_return fail(transport_error(std::move(response).error()));
 
-    auto verified = signer_.verify(response->headers.get(signature_header),
-                                   SignedAnswer{nonce, response->status, response->body},
-                                   env_.wall());
+    auto verified =
+        signer_.verify(response->headers.get(signature_header),
+                       SignedAnswer{nonce, response->status, response->body}, env_.wall());
     if (!verified) {
-        co_return not_understood("acquirer_answer_unverified",
-                                 "HTTP " + std::to_string(response->status) + ": " +
-                                     verified.error().message);
+        co_return not_understood(
+            "acquirer_answer_unverified",
+            "HTTP " + std::to_string(response->status) + ": " + verified.error().message);
     }
     if (response->status == 200) co_return std::move(response->body);
     CO_TRY(Error error, understood(decode_error(response->status, response->body)));
@@ -101,9 +102,8 @@ Task<AcquirerAnswer> SignedHttpConnector::inquire(Id<core::Operation> reference,
 
 Task<AcquirerAnswer> SignedHttpConnector::reverse(Id<core::Operation> reference,
                                                   Deadline deadline) {
-    CO_TRY(std::string body,
-           co_await ask("POST", "/v1/operations/" + reference.str() + "/reverse", {},
-                        Repeat::IfUnanswered, deadline));
+    CO_TRY(std::string body, co_await ask("POST", "/v1/operations/" + reference.str() + "/reverse",
+                                          {}, Repeat::IfUnanswered, deadline));
     co_return understood(decode_answer(body));
 }
 
@@ -126,8 +126,8 @@ Task<Vaulted> SignedHttpConnector::look_up(std::string vault_token, Deadline dea
         co_return fail(ErrorClass::NotFound, "vault_token_unknown",
                        "No card was tokenized under that vault token.");
     }
-    CO_TRY(std::string body, co_await ask("GET", "/v1/cards/" + vault_token, {},
-                                          Repeat::IfUnanswered, deadline));
+    CO_TRY(std::string body,
+           co_await ask("GET", "/v1/cards/" + vault_token, {}, Repeat::IfUnanswered, deadline));
     co_return understood(decode_vaulted(body));
 }
 

@@ -20,7 +20,10 @@ std::unexpected<Error> answer_lost(std::string code = "acquirer_answer_lost") {
 } // namespace
 
 SimAcquirer::SimAcquirer(net::SimLoop& world, Env& env, SimAcquirerOptions options)
-    : env_(env), options_(std::move(options)), faults_(options_.faults), process_(world),
+    : env_(env),
+      options_(std::move(options)),
+      faults_(options_.faults),
+      process_(world),
       gate_(process_, "sim_acquirer") {}
 
 Duration SimAcquirer::latency() {
@@ -36,9 +39,9 @@ bool SimAcquirer::refused() {
 
 Result<AcquirerAnswer> SimAcquirer::decide(const Message& message) {
     switch (message.call) {
-    case CallKind::Execute: return books_.execute(message.operation, env_.wall());
-    case CallKind::Inquire: return books_.inquire(message.operation.id);
-    case CallKind::Reverse: break;
+        case CallKind::Execute: return books_.execute(message.operation, env_.wall());
+        case CallKind::Inquire: return books_.inquire(message.operation.id);
+        case CallKind::Reverse: break;
     }
     return books_.reverse(message.operation.id, env_.wall());
 }
@@ -50,8 +53,7 @@ Task<void> SimAcquirer::deliver(MessagePtr message) {
     co_return Result<void>{};
 }
 
-Task<AcquirerAnswer> SimAcquirer::ask(CallKind call, core::Operation operation,
-                                      Deadline deadline) {
+Task<AcquirerAnswer> SimAcquirer::ask(CallKind call, core::Operation operation, Deadline deadline) {
     if (refused()) co_return unavailable();
     const Fate fate = faults_.next(call);
     const MonoTime sent = env_.now();
@@ -111,8 +113,8 @@ Task<Vaulted> SimAcquirer::look_up(std::string vault_token, Deadline) {
 
 Task<std::vector<BookLine>> SimAcquirer::list_since(std::string position, int limit, Deadline) {
     if (refused()) co_return unavailable();
-    co_return books_.lines({.after = std::move(position),
-                            .limit = static_cast<std::size_t>(std::max(0, limit))});
+    co_return books_.lines(
+        {.after = std::move(position), .limit = static_cast<std::size_t>(std::max(0, limit))});
 }
 
 } // namespace holdfast::gateway

@@ -13,7 +13,9 @@ using namespace std::chrono_literals;
 
 struct World {
     explicit World(std::uint64_t seed, SimAcquirerOptions options = {})
-        : env(seed), installed((env.install(), true)), sim(env, seed),
+        : env(seed),
+          installed((env.install(), true)),
+          sim(env, seed),
           acquirer(sim, env, std::move(options)) {}
 
     Operation sale(std::string purchase) {
@@ -46,7 +48,8 @@ struct World {
 
 FaultPlan always(FaultKind kind, Duration delay = {}, std::optional<std::uint64_t> count = {}) {
     FaultPlan plan;
-    plan[kind] = {.probability_ppm = certain_ppm, .count = count, .delay_min = delay, .delay_max = delay};
+    plan[kind] = {
+        .probability_ppm = certain_ppm, .count = count, .delay_min = delay, .delay_max = delay};
     plan[kind].calls = {true, false, false};
     return plan;
 }
@@ -82,9 +85,9 @@ TEST(SimAcquirer, LateBookingArrivesUnlessReversed) {
     EXPECT_EQ(world.execute(kept), "unknown acquirer_answer_lost");
     EXPECT_EQ(world.execute(reversed), "unknown acquirer_answer_lost");
     EXPECT_EQ(world.inquire(kept), "not found");
-    EXPECT_EQ(world.text(world.sim.run(
-                  world.acquirer.reverse(reversed.id, Deadline::after(1s)), 1min)),
-              "reversed");
+    EXPECT_EQ(
+        world.text(world.sim.run(world.acquirer.reverse(reversed.id, Deadline::after(1s)), 1min)),
+        "reversed");
     world.sim.run_for(10s);
     EXPECT_TRUE(world.acquirer.idle());
     EXPECT_EQ(world.inquire(kept), "approved");
