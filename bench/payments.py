@@ -110,7 +110,10 @@ class Platform:
 # --- CPU time -----------------------------------------------------------------------------------
 
 def process_table():
-    """pid -> (parent, CPU seconds), from /proc/PID/stat."""
+    """pid -> (parent, CPU seconds), from /proc/PID/stat.
+
+    With the time of children that have ended: database processes come and go.
+    """
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
     table = {}
     for entry in Path("/proc").iterdir():
@@ -120,7 +123,7 @@ def process_table():
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended meanwhile
-        table[int(entry.name)] = (int(fields[1]), (int(fields[11]) + int(fields[12])) * tick_s)
+        table[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])) * tick_s)
     return table
 
 
