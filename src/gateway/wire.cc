@@ -32,7 +32,8 @@ template <class T> Result<Id<T>> read_id(const json::value& value, std::string_v
     return *id;
 }
 
-template <class T> Result<Id<T>> read_optional_id(const json::value& value, std::string_view field) {
+template <class T>
+Result<Id<T>> read_optional_id(const json::value& value, std::string_view field) {
     if (json_find(value, field) == nullptr) return Id<T>();
     return read_id<T>(value, field);
 }

@@ -68,7 +68,8 @@ TEST(Wire, BadOperationsAreRefused) {
     EXPECT_EQ(with("\"valid_until\"", "\"valid\""), "json_field/valid_until");
     EXPECT_EQ(with("\"o-1\"", "1"), "message_invalid/metadata");
     EXPECT_EQ(with("\"amount\"", "\"later\":[1],\"amount\""), "ok");
-    for (auto text : {"", "{", "[]", "null", "7", "{}"}) EXPECT_FALSE(decode_operation(text)) << text;
+    for (auto text : {"", "{", "[]", "null", "7", "{}"})
+        EXPECT_FALSE(decode_operation(text)) << text;
 }
 
 TEST(Wire, AnswersRoundTrip) {
