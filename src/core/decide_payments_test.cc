@@ -13,7 +13,7 @@ using Status = PaymentIntentStatus;
 
 constexpr auto manual = CaptureMethod::Manual;
 
-// --- Which command is allowed in which state ----------------------------------------------------
+// --- Which command is allowed in which state ---------------------------------------------------
 
 /// Brings a world into a state and returns the payment that is in it.
 struct State {
@@ -27,8 +27,7 @@ Id<PaymentIntent> created(TestWorld& world, CreatePaymentIntent creation) {
 }
 
 const State states[] = {
-    {"requires_payment_method",
-     [](TestWorld& w) { return created(w, w.creation(1000, false)); }},
+    {"requires_payment_method", [](TestWorld& w) { return created(w, w.creation(1000, false)); }},
     {"requires_confirmation",
      [](TestWorld& w) {
          auto creation = w.creation(1000, false);
@@ -133,7 +132,7 @@ TEST(Payments, UnknownOnesAreNotFound) {
     }
 }
 
-// --- What an outcome makes of a payment ----------------------------------------------------------
+// --- What an outcome makes of a payment --------------------------------------------------------
 
 TEST(Payments, SaleApproved) {
     TestWorld world;
@@ -184,11 +183,10 @@ TEST(Payments, AuthorizationApprovedThenCaptured) {
 TEST(Payments, PartialCaptureReleasesTheRest) {
     TestWorld world;
     const PaymentIntent held = world.pay(1000, manual);
-    const auto started =
-        world.submit(CapturePaymentIntent{.id = held.id,
-                                          .amount_to_capture_minor = 400,
-                                          .statement_descriptor = {true, "SHOP"},
-                                          .metadata = {.set = {{"k", "v"}}}});
+    const auto started = world.submit(CapturePaymentIntent{.id = held.id,
+                                                           .amount_to_capture_minor = 400,
+                                                           .statement_descriptor = {true, "SHOP"},
+                                                           .metadata = {.set = {{"k", "v"}}}});
     ASSERT_TRUE(started->started.has_value());
     EXPECT_EQ(started->started->kind, OperationKind::Capture);
     EXPECT_EQ(started->started->amount.minor, 400);
@@ -210,8 +208,7 @@ TEST(Payments, CaptureAmountsAreChecked) {
     TestWorld world;
     const PaymentIntent held = world.pay(1000, manual);
     const auto capture = [&](std::int64_t minor) {
-        return world.refuse(
-            CapturePaymentIntent{.id = held.id, .amount_to_capture_minor = minor});
+        return world.refuse(CapturePaymentIntent{.id = held.id, .amount_to_capture_minor = minor});
     };
     EXPECT_EQ(capture(1001), "amount_too_large");
     EXPECT_EQ(capture(0), "parameter_invalid_integer");
@@ -226,8 +223,7 @@ TEST(Payments, DeclinedCaptureLeavesTheMoneyHeld) {
     ASSERT_TRUE(verdict.answer->declined.has_value());
     EXPECT_EQ(verdict.answer->declined->charge, held.latest_charge);
     EXPECT_EQ(payment_in(verdict).status, Status::RequiresCapture);
-    EXPECT_EQ(payment_in(world.run(CapturePaymentIntent{.id = held.id})).status,
-              Status::Succeeded);
+    EXPECT_EQ(payment_in(world.run(CapturePaymentIntent{.id = held.id})).status, Status::Succeeded);
 }
 
 struct Failure {
@@ -276,8 +272,7 @@ TEST(Payments, EachAttemptHasAReferenceOfItsOwn) {
     const auto second = world.submit(again);
     EXPECT_NE(first->started->id, second->started->id);
     EXPECT_NE(first->started->charge, second->started->charge);
-    EXPECT_EQ(second->started->id,
-              world.identity.authorization(world.account.id, again.id, 1));
+    EXPECT_EQ(second->started->id, world.identity.authorization(world.account.id, again.id, 1));
     const PaymentIntent payment = payment_in(world.record(*second->started, TestWorld::approved()));
     EXPECT_EQ(payment.status, Status::Succeeded);
     EXPECT_FALSE(payment.last_error.has_value());
@@ -304,8 +299,7 @@ TEST(Payments, StartedOperationSaysWhatTheAcquirerNeeds) {
 TEST(Payments, CreatedEventShowsThePaymentBeforeItsConfirmation) {
     TestWorld world;
     const auto creation = world.creation(1000);
-    const Command command{
-        .account = world.account.id, .received = world.now, .body = creation};
+    const Command command{.account = world.account.id, .received = world.now, .body = creation};
     UnitOfWork work;
     const DecideContext context{world.now, world.account, world.identity, world.owner,
                                 std::chrono::seconds{15}};
@@ -314,7 +308,7 @@ TEST(Payments, CreatedEventShowsThePaymentBeforeItsConfirmation) {
     EXPECT_EQ(restore<PaymentIntent>(work.events[0].object)->status, Status::RequiresConfirmation);
 }
 
-// --- Canceling ------------------------------------------------------------------------------------
+// --- Canceling ---------------------------------------------------------------------------------
 
 TEST(Payments, CancelBeforeAnyMoneyIsHeld) {
     TestWorld world;
@@ -332,8 +326,8 @@ TEST(Payments, CancelReleasesHeldMoney) {
     TestWorld world;
     const PaymentIntent held = world.pay(1000, manual);
     world.events();
-    const auto started = world.submit(
-        CancelPaymentIntent{.id = held.id, .reason = CancellationReason::Duplicate});
+    const auto started =
+        world.submit(CancelPaymentIntent{.id = held.id, .reason = CancellationReason::Duplicate});
     ASSERT_TRUE(started->started.has_value());
     EXPECT_EQ(started->started->kind, OperationKind::Void);
     EXPECT_EQ(world.get(held.id).status, Status::RequiresCapture);
@@ -355,7 +349,7 @@ TEST(Payments, VoidThatFailsKeepsTheMoneyHeld) {
     EXPECT_EQ(payment_in(world.run(CancelPaymentIntent{.id = held.id})).status, Status::Canceled);
 }
 
-// --- Creating and updating ------------------------------------------------------------------------
+// --- Creating and updating ---------------------------------------------------------------------
 
 TEST(Payments, AmountsAreChecked) {
     const struct {
@@ -441,8 +435,8 @@ TEST(Payments, UpdateMovesBetweenOpenStates) {
     EXPECT_EQ(update({.payment_method = PaymentMethodChoice{}}).status,
               Status::RequiresPaymentMethod);
     EXPECT_EQ(update({.currency = {true, *Currency::parse("eur")}}).amount.currency.code(), "eur");
-    EXPECT_EQ(world.refuse(UpdatePaymentIntent{.id = creation.payment_intent.id,
-                                               .amount_minor = {true, 1}}),
+    EXPECT_EQ(world.refuse(
+                  UpdatePaymentIntent{.id = creation.payment_intent.id, .amount_minor = {true, 1}}),
               "amount_too_small");
 }
 

@@ -35,7 +35,8 @@ TEST(Identity, DerivationIsPinned) {
     const auto payment = identity().created_by<PaymentIntent>(account(1), key);
     EXPECT_EQ(payment.str(), "pi_0fs2dl3GhGRbPYf0MGajm9");
     EXPECT_EQ(identity().authorization(account(1), payment, 0).str(), "op_3zgtK5Vee9qkfaBtcz9BSo");
-    EXPECT_EQ(identity().client_secret(account(1), payment), payment.str() + "_secret_6ezsU5IE7nB7WJtGKsuSPe");
+    EXPECT_EQ(identity().client_secret(account(1), payment),
+              payment.str() + "_secret_6ezsU5IE7nB7WJtGKsuSPe");
 }
 
 TEST(Identity, AnotherAccountGetsOtherIds) {
