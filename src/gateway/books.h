@@ -8,7 +8,8 @@
 // refused (Unavailable "request_expired") unless the reference is booked already.
 //
 // `reverse` makes "this reference shall not have happened" true. It undoes what was booked, and
-// for a reference that is not known (yet) it leaves a tombstone, so that a late arrival is declined.
+// for a reference that is not known (yet) it leaves a tombstone, so that a late arrival is
+// declined.
 // What others were built upon must be undone first (Conflict "reversal_refused"): an authorization
 // after its capture, a capture after its refund.
 //
