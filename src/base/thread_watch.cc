@@ -47,8 +47,10 @@ std::string describe(const std::array<void*, frames_max>& frames, std::size_t co
         if (dladdr(frames[i], &info) == 0 || info.dli_fname == nullptr) continue;
         std::string_view module = info.dli_fname;
         module.remove_prefix(std::min(module.rfind('/') + 1, module.size()));
-        auto offset = static_cast<const char*>(frames[i]) - static_cast<const char*>(info.dli_fbase);
-        fmt::format_to(std::back_inserter(out), "{}{}+{:#x}", out.empty() ? "" : " ", module, offset);
+        auto offset =
+            static_cast<const char*>(frames[i]) - static_cast<const char*>(info.dli_fbase);
+        fmt::format_to(std::back_inserter(out), "{}{}+{:#x}", out.empty() ? "" : " ", module,
+                       offset);
     }
     return out;
 }
@@ -68,7 +70,7 @@ struct ThreadWatch::Watch {
     std::function<void(const Report&)> report;
     pthread_t watched = pthread_self();
     clockid_t cpu_clock{};
-    struct sigaction before {};
+    struct sigaction before{};
 
     std::atomic<std::uint64_t> stalls{0};
     std::atomic<std::uint64_t> blocks{0};
@@ -122,8 +124,10 @@ void ThreadWatch::Watch::run() {
             stall_reported = block_reported = false;
             continue;
         }
-        Report now{Kind::Stall, cpu - cpu_start,
-                   std::chrono::duration_cast<Duration>(real - real_start), {}};
+        Report now{Kind::Stall,
+                   cpu - cpu_start,
+                   std::chrono::duration_cast<Duration>(real - real_start),
+                   {}};
         if (now.cpu >= options.threshold) {
             longest_us.store(std::max(longest_us.load(), now.cpu.count()));
             if (!std::exchange(stall_reported, true)) {
@@ -147,7 +151,7 @@ ThreadWatch::ThreadWatch(const std::atomic<std::uint64_t>& work, Options options
     CHECK(pthread_getcpuclockid(watch_->watched, &watch_->cpu_clock) == 0);
     // The first backtrace() loads a library, which no signal handler may do.
     (void)backtrace(stack_slot.frames.data(), static_cast<int>(frames_max));
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = take_stack;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
