@@ -64,7 +64,8 @@ class Decision {
     /// A posting and its balance transaction, whose id it returns.
     Id<BalanceTransaction> book(BalanceTransaction transaction, std::vector<Entry> entries);
 
-    /// A final answer to this command; kept for replay when the request has a key.
+    /// A final answer to this command; kept for replay when the request has a key. One request at
+    /// a time gets here under one key: it names the object that is locked, or the one to create.
     Verdict answer(Snapshot object) {
         return answer({.object = std::move(object), .declined = std::nullopt}, request());
     }

@@ -32,6 +32,8 @@ class TestWorld {
     Verdict run(CommandBody body, OperationOutcome outcome = approved(), std::string key = {});
     Verdict record(const Operation& operation, OperationOutcome outcome);
 
+    /// As the edge makes it: it covers the kind of the request and what its path names.
+    Uuid replay_key(const CommandBody& body, std::string_view key) const;
     /// A payment intent made, and confirmed with a new card that is approved.
     PaymentIntent pay(std::int64_t minor, CaptureMethod method = CaptureMethod::Automatic);
     /// The command for it.

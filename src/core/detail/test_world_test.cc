@@ -91,13 +91,24 @@ void TestWorld::store(const UnitOfWork& work) {
         transactions_.push_back(transaction);
 }
 
+Uuid TestWorld::replay_key(const CommandBody& body, std::string_view key) const {
+    std::string endpoint(name_of(Command{.body = body}));
+    std::visit(
+        [&](const auto& command) {
+            using Body = std::remove_cvref_t<decltype(command)>;
+            if constexpr (std::same_as<Body, CreateRefund>) return; // named by a parameter
+            else if constexpr (requires { command.id; }) endpoint += command.id.str();
+        },
+        body);
+    return identity.replay_key(account.id, endpoint, key);
+}
+
 Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64_t parameters) {
     Command command{.account = account.id, .received = now, .body = std::move(body)};
     command.request.request_id = next_id();
     command.request.fingerprint = parameters;
     command.request.idempotency_key = key;
-    if (!key.empty())
-        command.request.replay_key = identity.replay_key(account.id, name_of(command), key);
+    if (!key.empty()) command.request.replay_key = replay_key(command.body, key);
     const DecideContext context{.now = now,
                                 .account = account,
                                 .identity = identity,
