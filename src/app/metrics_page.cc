@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 namespace holdfast::app {
 namespace {
@@ -14,7 +13,8 @@ constexpr std::string_view content_type = "text/plain; version=0.0.4; charset=ut
 
 /// All samples of one metric; histograms have several names in one family.
 struct Family {
-    std::string header; ///< HELP and TYPE
+    std::string_view described_by; ///< the process whose page the header is from
+    std::string header;            ///< HELP and TYPE
     std::string samples;
 };
 
@@ -59,15 +59,12 @@ std::string merge_metrics(const std::map<std::string, std::string>& page_by_proc
     for (const auto& [process, page] : page_by_process) {
         std::string_view rest = page;
         Family* family = nullptr;
-        std::set<std::string, std::less<>> seen; // one header per family and page
         while (!rest.empty()) {
             const std::string_view line = next_line(rest);
             if (line.starts_with("# ")) {
-                const std::string name(family_of_comment(line));
-                family = &families[name];
-                if (family->samples.empty() || seen.contains(name))
-                    family->header += fmt::format("{}\n", line);
-                seen.insert(name);
+                family = &families[std::string(family_of_comment(line))];
+                if (family->described_by.empty()) family->described_by = process;
+                if (family->described_by == process) family->header += fmt::format("{}\n", line);
             } else if (!line.empty() && family) {
                 append_labelled(family->samples, line, process);
             }
