@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "gateway/fault_json.h"
 #include "gateway/wire.h"
-#include "net/timer.h"
 
 #include <charconv>
 #include <span>
@@ -96,6 +95,7 @@ AcquirerServer::AcquirerServer(net::Loop& loop, Env& env, AcquirerServerOptions 
       signer_(options_.secret),
       fingerprint_key_(options_.secret.reveal()),
       books_([this](const BookEntry& entry) { file_->add(entry); }),
+      draining_(loop, net::Event::Reset::Manual),
       late_(loop, "late_bookings") {}
 
 AcquirerServer::~AcquirerServer() = default;
@@ -123,7 +123,7 @@ Result<std::unique_ptr<AcquirerServer>> AcquirerServer::create(net::Loop& loop, 
 }
 
 Task<void> AcquirerServer::drain(Deadline deadline) {
-    late_.cancel();
+    draining_.set();
     auto drained = co_await http_->drain(deadline);
     CO_TRY_VOID(co_await late_.close(deadline));
     CO_TRY_VOID(co_await file_->close(deadline));
@@ -241,11 +241,7 @@ HttpResponse AcquirerServer::readiness() const {
 net::asio::awaitable<AcquirerServer::Reply> AcquirerServer::call(CallKind kind,
                                                                  core::Operation operation) {
     const Fate fate = faults_.next(kind);
-    if (fate.delay > Duration{0}) {
-        if (auto slept = co_await net::sleep_for(fate.delay); !slept) {
-            co_return Reply{std::unexpected(slept.error()), net::HttpDelivery::Never};
-        }
-    }
+    if (fate.delay > Duration{0}) (void)co_await draining_.wait(Deadline::after(fate.delay));
     if (fate.is(FaultKind::BookLate)) {
         (void)late_.spawn(decide_late(std::move(operation), kind, fate.late));
         co_return Reply{"", net::HttpDelivery::Never};
@@ -288,7 +284,8 @@ Task<AcquirerAnswer> AcquirerServer::decide(CallKind kind, core::Operation opera
 }
 
 Task<void> AcquirerServer::decide_late(core::Operation operation, CallKind kind, Duration late) {
-    if (!co_await net::sleep_for(late)) co_return Result<void>{};
+    CO_TRY(bool draining, co_await draining_.wait(Deadline::after(late)));
+    if (draining) co_return Result<void>{};
     auto answer = co_await decide(kind, operation);
     log::info("decided_late",
               {{"reference", operation.id},

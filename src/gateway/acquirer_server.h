@@ -29,6 +29,7 @@
 #include "gateway/faults.h"
 #include "gateway/signature.h"
 #include "net/http_server.h"
+#include "net/timer.h"
 
 #include <memory>
 
@@ -36,7 +37,7 @@ namespace holdfast::gateway {
 
 struct AcquirerServerOptions {
     std::string address = "127.0.0.1";
-    std::uint16_t port = 0; ///< 0: any free one, see port()
+    std::uint16_t port = 0;  ///< 0: any free one, see port()
     bool reuse_port = false; ///< somebody keeps the port reserved
     std::string books_directory;
     SecretString secret;      ///< shared with the payment-api
@@ -60,8 +61,8 @@ class AcquirerServer {
     std::uint16_t port() const { return http_->port(); }
     const Books& books() const { return books_; }
 
-    /// Answers what is under way, writes the books out, closes them. Late bookings that have not
-    /// happened yet are messages that got lost.
+    /// Answers what is under way without further delay, writes the books out, closes them. Late
+    /// bookings that have not happened yet are messages that got lost.
     Task<void> drain(Deadline deadline);
 
   private:
@@ -96,6 +97,7 @@ class AcquirerServer {
     std::unique_ptr<BooksFile> file_;
     Books books_;
     FaultInjector faults_;
+    net::Event draining_; ///< ends every wait that a fault asked for
     net::Gate late_;
     std::unique_ptr<net::HttpServer> http_;
 };

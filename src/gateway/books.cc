@@ -48,7 +48,7 @@ bool Books::Record::holds_money() const {
 
 std::int64_t Books::Record::held_minor() const {
     if (!holds_money() || voided || booking.kind != OperationKind::Authorize) return 0;
-    return booking.amount.minor - captured_minor;
+    return captured_minor > 0 ? 0 : booking.amount.minor; // a capture is final
 }
 
 const Books::Record* Books::find(Id<core::Operation> reference) const {

@@ -9,12 +9,12 @@
 //
 // `reverse` makes "this reference shall not have happened" true. It undoes what was booked, and
 // for a reference that is not known (yet) it leaves a tombstone, so that a late arrival is
-// declined.
-// What others were built upon must be undone first (Conflict "reversal_refused"): an authorization
-// after its capture, a capture after its refund.
+// declined. What others were built upon must be undone first (Conflict "reversal_refused"): an
+// authorization after its capture, a capture after its refund.
 //
-// Money: captures of an authorization never exceed what was authorized, refunds never exceed what
-// was captured, a void releases what is not captured. Every decision, a decline too, is booked.
+// Money: an authorization is captured once, up to what was authorized; what the capture leaves is
+// released by it. Refunds never exceed what was captured, a void releases what was authorized.
+// Every decision, a decline too, is booked.
 //
 // Every change is one BookEntry that goes to the Sink before the call returns; replay() of the same
 // entries in the same order makes the same books. Whoever answers for them must first make the
@@ -44,8 +44,8 @@ inline constexpr std::string_view purchase_id_key = "purchase_id";
 struct Purchase {
     std::string purchase_id;
     core::Currency currency;
-    std::int64_t charges = 0;   ///< authorizations with money captured and not all refunded
-    std::int64_t net_minor = 0; ///< captured less refunded
+    std::int64_t charges = 0;    ///< authorizations with money captured and not all refunded
+    std::int64_t net_minor = 0;  ///< captured less refunded
     std::int64_t held_minor = 0; ///< authorized, neither captured nor released
     bool operator==(const Purchase&) const = default;
 };
@@ -54,8 +54,8 @@ struct BookTotals {
     std::int64_t lines = 0;
     std::int64_t operations = 0; ///< references, tombstones included
     std::int64_t cards = 0;
-    std::int64_t doubled = 0;    ///< purchases with more than one charge
-    std::int64_t repeats = 0;    ///< answers given again, since start
+    std::int64_t doubled = 0;      ///< purchases with more than one charge
+    std::int64_t repeats = 0;      ///< answers given again, since start
     std::int64_t refused_late = 0; ///< expired or reversed before they arrived, since start
 };
 
@@ -78,7 +78,7 @@ class Books {
     struct Range {
         std::string after; ///< position; empty: from the start
         std::size_t limit = 100;
-        WallTime from = WallTime::min(); ///< booked at or after
+        WallTime from = WallTime::min();  ///< booked at or after
         WallTime until = WallTime::max(); ///< booked before
     };
     /// Error Invalid "position_unknown": these books never gave out that position.

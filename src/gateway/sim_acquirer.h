@@ -27,7 +27,7 @@ namespace holdfast::gateway {
 
 struct SimAcquirerOptions {
     FaultPlan faults;
-    std::int32_t unreachable_ppm = 0; ///< connections refused: nothing is sent
+    std::int32_t unreachable_ppm = 0;                     ///< connections refused: nothing is sent
     Duration latency_max = std::chrono::milliseconds{20}; ///< of a message, one way
 };
 
