@@ -13,6 +13,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <variant>
 #include <vector>
 
 namespace holdfast::processor {

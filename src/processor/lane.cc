@@ -204,6 +204,7 @@ Task<bool> LaneRunner::resolve() {
 
 Task<void> LaneRunner::recover(Error error) {
     Remedy remedy = remedy_for(error);
+    for (Ticket* ticket : members_) ticket->state = Ticket::State::Loading; // nothing was done
     context_.metrics.batch_failed(remedy);
     log::warn("batch_failed", {{"lane", lane_->id()},
                                {"commands", members_.size()},

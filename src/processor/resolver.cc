@@ -65,7 +65,10 @@ Task<void> Resolver::resolve(core::Operation operation) {
     Result<bool> settled = co_await processor_.take_over(std::move(operation));
     --resolving_;
     if (settled && *settled) log::info("operation_resolved", {{"operation", id}});
-    if (!settled) co_return fail(std::move(settled).error());
+    if (!settled && settled.error().code != "cancelled") {
+        log::warn("operation_not_resolved",
+                  {{"operation", id}, {"error", to_string(settled.error())}});
+    }
     co_return Result<void>{};
 }
 

@@ -1,0 +1,99 @@
+#pragma once
+
+// Client: a merchant's server that takes one payment after the other, as badly as real ones do: it
+// retries under the same key at another instance, sends twice at once, gives up half-way, confirms
+// again under a new key, and captures, cancels and refunds. It writes down what it was told; the
+// verdict compares that with the books.
+
+#include "dice.h"
+
+#include "core/command.h"
+#include "core/identity.h"
+#include "core/objects.h"
+#include "net/timer.h"
+#include "processor/processor.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast::sim {
+
+using net::Deadline;
+using net::Task;
+
+/// What a client was told about one purchase; every line of it must hold in the end.
+struct Purchase {
+    std::string id; ///< metadata[purchase_id], in the acquirer's books too
+    std::int64_t amount_minor = 0;
+    Id<core::PaymentIntent> payment;
+    std::optional<std::int64_t> told_received_minor; ///< succeeded, with so much
+    bool told_held = false;                          ///< requires_capture
+    bool told_canceled = false;
+    std::vector<Id<core::Charge>> told_declined;
+    std::vector<Id<core::Refund>> told_refunded;
+};
+
+/// The way to the instances.
+struct Wire {
+    net::Loop& loop;
+    Env& env;
+    const core::Identity& identity;
+    Id<core::Account> account;
+    int nodes = 2;
+    /// One request to one instance. Error Unknown: the connection broke, or the answer was lost.
+    std::function<Task<processor::Outcome>(int node, core::Command, Duration patience)> send;
+    /// What a page would show: the payment as it is stored.
+    std::function<Task<std::optional<core::PaymentIntent>>(Id<core::PaymentIntent>)> look;
+    std::function<void(const std::string&)> note; ///< for --verbose; may be empty
+};
+
+class Client {
+  public:
+    Client(Wire wire, std::uint64_t seed, std::string name, int purchases)
+        : wire_(std::move(wire)), dice_(seed), name_(std::move(name)), purchases_(purchases) {}
+
+    Task<void> run();
+    const std::vector<std::unique_ptr<Purchase>>& told() const { return told_; }
+    /// One key answered with two objects, or an answer that can't be: empty when all was well.
+    const std::string& complaint() const { return complaint_; }
+
+  private:
+    enum class Card : std::uint8_t { Good, Declined, RefundFails };
+    using Answer = std::optional<Result<processor::Outcome>>; ///< empty: gave up
+
+    Task<void> purchase(Purchase& purchase);
+    Task<void> settle(Purchase& purchase, core::PaymentIntent payment);
+    Task<void> confirm_again(Purchase& purchase);
+    Task<void> refund(Purchase& purchase);
+
+    /// Sends until there is an answer that a retry can't change.
+    Task<std::optional<processor::Outcome>> insist(core::Command command);
+    Task<void> send_into(core::Command command, int node, Result<processor::Outcome>& result);
+    Task<Result<processor::Outcome>> send_twice(core::Command command);
+    void learn(Purchase& purchase, const processor::Outcome& outcome);
+    void same_object(const core::Command& command, const processor::Outcome& outcome);
+
+    core::RequestContext new_key();
+    core::Command with(core::RequestContext request, core::CommandBody body);
+    core::PaymentMethodChoice card(const core::RequestContext& request, Card card);
+    Card any_card();
+    bool gives_up() { return dice_.chance(4); }
+    Duration pause(int up_to_ms) {
+        return dice_.between(Duration{0}, std::chrono::milliseconds{up_to_ms});
+    }
+    void note(const std::string& text);
+
+    Wire wire_;
+    Dice dice_;
+    std::string name_;
+    int purchases_;
+    int keys_ = 0;
+    std::vector<std::unique_ptr<Purchase>> told_;
+    std::map<std::string, Uuid> objects_; ///< by idempotency key
+    std::string complaint_;
+};
+
+} // namespace holdfast::sim
