@@ -317,6 +317,21 @@ TEST_F(Waiting, KillDestroysEveryCoroutineOfAProcess) {
     EXPECT_EQ(bugs_found(), bugs);
 }
 
+TEST_F(Waiting, KillEndsAProcessThatIsDraining) {
+    auto process = std::make_unique<SimProcess>(world);
+    auto node = std::make_unique<Node>(*process);
+    auto lifecycle = std::make_unique<Gate>(*process, "lifecycle");
+    ASSERT_TRUE(node->gate.spawn(sleep_and_count(5s, &node->finished, &node->ended)));
+    ASSERT_TRUE(lifecycle->spawn(node->gate.close(Deadline::after(3s))));
+    world.run_for(1s);
+    process->kill(); // the task goes first and signals the closing one, which waits no more
+    EXPECT_EQ(node->gate.running(), 0u);
+    EXPECT_EQ(lifecycle->running(), 0u);
+    EXPECT_EQ(node->finished, 0);
+    node.reset();
+    lifecycle.reset();
+}
+
 TEST_F(Waiting, DaysPassQuickly) {
     int rounds = 0;
     Gate gate(world.loop(), "ticker");

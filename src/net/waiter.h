@@ -67,7 +67,10 @@ class Waiter final : public TimerNode, public ListHook {
     };
 
     void on_time() override { complete(Wake::TimedOut); }
-    void on_shutdown() override { handler_ = nullptr; } // destroys the coroutine, and this with it
+    void on_shutdown() override {
+        unlink(); // what the coroutine holds may signal the Event it waits for as it goes away
+        handler_ = nullptr; // destroys the coroutine, and this with it
+    }
 
     void resume() {
         unlink();
