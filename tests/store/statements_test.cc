@@ -1,5 +1,5 @@
 // Every statement prepares on the schema, is listed in src/store/statements.sql, and, where
-// requests wait for it, goes through an index. Under HOLDFAST_UPDATE=1 the list is written anew.
+// requests wait for it, goes through an index. Under TEST_UPDATE=1 the list is written anew.
 
 #include "tests/store/all_statements.h"
 #include "tests/store/store_database.h"
@@ -92,12 +92,12 @@ TEST_F(StatementsTest, WhatRequestsWaitForGoesThroughIndexes) {
 TEST_F(StatementsTest, AreListedInTheSourceTree) {
     std::string expected =
         "-- Every statement of src/store as the database gets it. Kept current by"
-        "\n-- tests/store/statements_test.cc: HOLDFAST_UPDATE=1 writes it anew.\n";
+        "\n-- tests/store/statements_test.cc: TEST_UPDATE=1 writes it anew.\n";
     for (const db::Statement* statement : all_statements()) {
         expected += fmt::format("\n-- {}\n{};\n", statement->name, statement->sql);
     }
     constexpr const char* path = "src/store/statements.sql"; // tests run in the source tree
-    if (!environment_variable("HOLDFAST_UPDATE").empty()) {
+    if (!environment_variable("TEST_UPDATE").empty()) {
         ASSERT_TRUE(write_file_durably(path, expected, 0644));
     }
     const auto listed = read_file(path);

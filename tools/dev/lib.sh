@@ -101,14 +101,14 @@ npm_ci() { # npm_ci FOLDER WHY: as package-lock.json says, when that is newer th
 
 need_node() {
     if [ "$(node_major node || true)" -ge "$node_min" ] 2>/dev/null; then
-        HOLDFAST_NODE=$(command -v node)
+        NODE_PROGRAM=$(command -v node)
     else
         npm_ci tools/node "Node $node_min or newer; this machine has $(node --version)"
-        HOLDFAST_NODE=$PWD/tools/node/node_modules/.bin/node
-        [ "$(node_major "$HOLDFAST_NODE")" -ge "$node_min" ] 2>/dev/null ||
+        NODE_PROGRAM=$PWD/tools/node/node_modules/.bin/node
+        [ "$(node_major "$NODE_PROGRAM")" -ge "$node_min" ] 2>/dev/null ||
             die "tools/node did not bring a Node that runs" "see build/log/npm-node.log"
     fi
-    export HOLDFAST_NODE
+    export NODE_PROGRAM
 }
 
 need_npm_packages() {

@@ -99,7 +99,7 @@ def _passes(test, pattern, log):
     env["TEST_BINARY"] = env["TEST_BUILD"] + "/holdfast"
     env["GTEST_FILTER"] = pattern
     if test.endswith(".mjs"):
-        command = [env["HOLDFAST_NODE"], "--test", f"{COPY}/{test}"]
+        command = [env["NODE_PROGRAM"], "--test", f"{COPY}/{test}"]
     else:
         command = ["ctest", "--test-dir", f"{COPY}/build/test", "-R", f"^{re.escape(test)}$"]
         command += ["--output-on-failure", "--no-tests=error"]

@@ -231,7 +231,7 @@ def run_node(suite, slow, timeout_s):
     if not files:
         return None
     log, tap = f"build/log/test-{suite}-node.log", f"build/log/test-{suite}.tap"
-    command = [os.environ["HOLDFAST_NODE"], "--test", "--test-concurrency=1"]
+    command = [os.environ["NODE_PROGRAM"], "--test", "--test-concurrency=1"]
     command += ["--test-reporter=spec", "--test-reporter-destination=stdout"]
     command += ["--test-reporter=tap", f"--test-reporter-destination={tap}"]
     if os.path.exists(tap):
