@@ -57,6 +57,7 @@ def environment(slow=False):
 # --- Running a program and everything that it starts --------------------------------------------
 
 _PR_SET_CHILD_SUBREAPER = 36
+COMMAND_SHOWN = 200  # characters
 
 
 def become_reaper():
@@ -75,17 +76,19 @@ def become_reaper():
 
 
 def _children():
-    """Pairs (pid, name) of our living children."""
+    """Pairs (pid, command line, shortened) of our living children."""
     found = []
     for status in glob.glob("/proc/[0-9]*/stat"):
         try:
             with open(status, encoding="utf-8", errors="replace") as file:
                 pid, name, rest = re.match(r"(\d+) \((.*)\) (.*)", file.read(), re.S).groups()
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                command = file.read(COMMAND_SHOWN).replace("\0", " ").strip() or name
         except OSError:
             continue
         state, parent = rest.split()[:2]
         if int(parent) == os.getpid() and state != "Z":
-            found.append((int(pid), name))
+            found.append((int(pid), command))
     return found
 
 

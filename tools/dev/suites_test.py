@@ -26,7 +26,7 @@ class Run(unittest.TestCase):
 
     def test_a_process_left_running_is_found_and_ended(self):
         code = "import subprocess as s; s.Popen(['sleep', '1000'], start_new_session=True)"
-        self.assertEqual(self.run_python(code), (None, "left running: sleep"))
+        self.assertEqual(self.run_python(code), (None, "left running: sleep 1000"))
         self.assertEqual(self.run_python("pass"), (None, None))
 
     def test_an_orphan_that_ends_meanwhile_is_reaped(self):
