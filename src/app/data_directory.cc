@@ -47,8 +47,11 @@ Result<DataDirectory> DataDirectory::open(Env& env, const std::string& path) {
                     fmt::format("{} has other things in it; name an empty or new directory with "
                                 "--data",
                                 path));
-    DataDirectory data(env, fs::absolute(path).lexically_normal().string(), std::move(user));
-    TRY_VOID(make(data.path_, data.user_));
+    TRY_VOID(make(path, user));
+    // One name however it was reached: what belongs to it is found by that name.
+    const std::string name = fs::canonical(path, error).string();
+    if (error) return fail(io_error("find", path));
+    DataDirectory data(env, name, std::move(user));
     if (data.user_ && !can_reach(*data.user_, data.path_))
         return fail(ErrorClass::Io, "data_directory_unreachable",
                     fmt::format("servers run as the user {}, who may not walk to {}; name another "

@@ -124,7 +124,26 @@ Result<void> Supervisor::end_leftovers() {
                         .process = leftover.process};
         end(running, leftover.stop_signal, leftover_patience);
     }
+    end_strays();
     return write_state();
+}
+
+/// What was started by a supervisor that was killed before it wrote that down: two servers on one
+/// data directory would be the end of it.
+void Supervisor::end_strays() const {
+    if (family_members({}, data_directory_) == 0) return;
+    log::warn("strays_killed", {{"count", family_members({}, data_directory_)}});
+    signal_family({}, data_directory_, SIGKILL);
+    const MonoTime until = env_->now() + kill_patience;
+    while (family_members({}, data_directory_) > 0) {
+        while (reap_child()) {
+        }
+        if (env_->now() >= until) {
+            BUG("a killed process does not go away");
+            return;
+        }
+        block_thread(std::chrono::milliseconds{5});
+    }
 }
 
 Result<void> Supervisor::write_state() const {

@@ -10,7 +10,8 @@
 // What runs is written to DATA/supervisor.json (pid and start time of each, fsynced), so that the
 // next supervisor finds what a killed one left: it ends those processes in order and starts anew,
 // under the lock that says that it is the only one (DATA/supervisor.lock). Until then they go on
-// serving.
+// serving. What was started but not yet written down is known by its family, which begins with
+// the data directory's path: `DATA//name`.
 //
 // stop() ends services in the reverse order of their start, each with its own signal and
 // patience; who does not go is killed. One thread, blocking; not a loop of net/.
@@ -28,7 +29,7 @@ namespace holdfast::app {
 
 struct Service {
     std::string name;
-    std::string family; ///< of its processes (base/subprocess.h)
+    std::string family; ///< of its processes (base/subprocess.h), DATA//name
     std::function<Result<ProcessName>()> start;
     int stop_signal = 0;
     Duration stop_patience{};
@@ -70,6 +71,7 @@ class Supervisor {
     };
     Supervisor(Env& env, std::string data_directory, int lock);
     Result<void> end_leftovers();
+    void end_strays() const;
     Result<void> write_state() const;
     void end(Running& running, int signal, Duration patience) const;
     void note_exits();

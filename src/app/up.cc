@@ -78,7 +78,7 @@ class Platform {
                             Duration patience) const;
     Result<void> announce();
     std::string family_of(std::string_view service) const {
-        return fmt::format("{}:{}", data_.path(), service);
+        return fmt::format("{}//{}", data_.path(), service);
     }
     std::string app_url() const;
     std::string local_url(std::uint16_t port) const {
@@ -106,8 +106,10 @@ Result<std::uint16_t> Platform::reserve(std::uint16_t port) {
 Service Platform::program_service(std::string name, std::vector<std::string> arguments,
                                   Duration patience) const {
     arguments.insert(arguments.begin(), own_program());
-    SpawnOptions spawn_options{
-        .argv = std::move(arguments), .user = data_.user(), .log_path = data_.log_file(name)};
+    SpawnOptions spawn_options{.argv = std::move(arguments),
+                               .user = data_.user(),
+                               .family = family_of(name),
+                               .log_path = data_.log_file(name)};
     return {.name = std::move(name),
             .family = spawn_options.family,
             .start = [spawn_options] { return spawn(spawn_options); },
@@ -120,8 +122,9 @@ std::string Platform::app_url() const {
 }
 
 Result<void> Platform::start_cluster() {
-    TRY(auto cluster,
-        EmbeddedCluster::open(env_, {.data_directory = data_.path(), .user = data_.user()}));
+    TRY(auto cluster, EmbeddedCluster::open(env_, {.data_directory = data_.path(),
+                                                   .user = data_.user(),
+                                                   .family = family_of("cluster")}));
     cluster_ = std::move(cluster);
     const auto postgres = [this](Node node, std::string name) {
         const std::string family = family_of(name);

@@ -236,7 +236,7 @@ bool carries(pid_t pid, std::string_view family) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
     const std::string wanted = fmt::format("{}={}", family_variable, family);
     for (std::string variable; std::getline(file, variable, '\0');)
-        if (variable == wanted) return true;
+        if (variable == wanted || variable.starts_with(wanted + "//")) return true;
     return false;
 }
 
@@ -247,7 +247,7 @@ void for_each_member(const ProcessName& leader, std::string_view family, F&& vis
     for_each_process([&](pid_t pid, const Stat& stat) {
         if (stat.state == 'Z' || stat.state == 'X') return;
         const bool in_session =
-            stat.session == leader.pid && stat.start_ticks >= leader.start_ticks;
+            leader.pid != 0 && stat.session == leader.pid && stat.start_ticks >= leader.start_ticks;
         if (in_session || (!family.empty() && carries(pid, family))) visit(pid);
     });
 }

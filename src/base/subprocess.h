@@ -5,9 +5,10 @@
 // Every child leads a session of its own and can carry a `family`, a text in its environment that
 // all it starts inherit, so that everything it started can be found and killed with it: a CPU-busy
 // PostgreSQL backend is in a session of its own and outlives kill -9 of its postmaster by seconds.
-// A process
-// is named by pid *and* start time (/proc/PID/stat), because pids are reused; that pair can be
-// written down and checked by a later process.
+// Families nest: who asks for "a" means "a//b" as well.
+//
+// A process is named by pid *and* start time (/proc/PID/stat), because pids are reused; that pair
+// can be written down and checked by a later process.
 //
 // When the caller is root and Identity names a user, the child runs as that user with no
 // privileges to regain. stdin is /dev/null; stdout and stderr go to `log_path` (appended) or are
@@ -70,7 +71,7 @@ struct SpawnOptions {
 Result<ProcessName> spawn(const SpawnOptions& options);
 
 /// Signals every process of the session that `leader` leads, the leader included, and everybody who
-/// carries `family` unless that is empty.
+/// carries `family` unless that is empty. No leader (ProcessName{}): the family alone.
 void signal_family(const ProcessName& leader, std::string_view family, int signal);
 /// Live ones of these, zombies not counted.
 int family_members(const ProcessName& leader, std::string_view family);

@@ -60,8 +60,22 @@ TEST(Subprocess, AFamilyIsFoundInOtherSessionsToo) {
     while (is_alive(*leader)) ::sched_yield();
     EXPECT_EQ(family_members(*leader, ""), 0);
     EXPECT_EQ(family_members(*leader, family), 1);
+    EXPECT_EQ(family_members({}, family), 1);
     signal_family(*leader, family, SIGKILL);
     while (family_members(*leader, family) > 0) ::sched_yield();
+    while (!reap_child()) ::sched_yield();
+}
+
+TEST(Subprocess, FamiliesNest) {
+    const std::string family = "subprocess_test:" + std::to_string(Env::current().pid());
+    auto leader = spawn({.argv = {"/bin/sleep", "1000"}, .family = family + "//part"});
+    ASSERT_TRUE(leader.has_value()) << to_string(leader.error());
+    EXPECT_EQ(family_members({}, family), 1);
+    EXPECT_EQ(family_members({}, family + "//part"), 1);
+    EXPECT_EQ(family_members({}, family + "//other"), 0);
+    EXPECT_EQ(family_members({}, family.substr(0, family.size() - 1)), 0);
+    signal_family({}, family, SIGKILL);
+    while (family_members({}, family) > 0) ::sched_yield();
     while (!reap_child()) ::sched_yield();
 }
 

@@ -202,7 +202,8 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
     auto made = run({.argv = {program("initdb"), "-D", target, "-U", std::string(superuser),
                               "--pwfile", password_file, "--data-checksums", "--encoding=UTF8",
                               "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync"},
-                     .user = options_.user},
+                     .user = options_.user,
+                     .family = options_.family},
                     initdb_timeout);
     fs::remove(password_file, error);
     if (!made) return fail(std::move(made).error());
@@ -236,7 +237,8 @@ Result<void> EmbeddedCluster::create_standby(const Progress& progress) {
     TRY(std::string copied,
         run({.argv = {program("pg_basebackup"), "-D", target, "-d", source, "-R", "-X", "stream",
                       "-C", "-S", std::string(standby_name), "--checkpoint=fast", "--no-sync"},
-             .user = options_.user},
+             .user = options_.user,
+             .family = options_.family},
             basebackup_timeout));
     return write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user);
 }

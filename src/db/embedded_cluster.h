@@ -33,6 +33,7 @@ enum class Node : std::uint8_t { Primary, Standby };
 struct ClusterOptions {
     std::string data_directory; ///< absolute
     std::optional<UserIdentity> user;
+    std::string family; ///< of the programs that make a server (base/subprocess.h); may be empty
     /// 60 connections leave room for pools, the slow lane, people and probes on a small machine.
     int max_connections = 60;
 };

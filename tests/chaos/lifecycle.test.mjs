@@ -4,7 +4,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import Stripe from 'stripe';
 import { Platform } from '../support/platform.mjs';
@@ -67,11 +67,14 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
     );
     assert.equal((await stripe().paymentIntents.retrieve(first.id)).status, 'succeeded');
 
-    const left = platform.services().map((s) => s.pid);
-    await platform.killSupervisor();
-    await platform.launch(); // ends what is left, then starts
-    for (const pid of left) assert.ok(gone(pid), `process ${pid} is still there`);
-    assert.equal((await stripe().paymentIntents.retrieve(first.id)).status, 'succeeded');
+    for (const writtenDown of [true, false]) {
+      const left = platform.services().map((s) => s.pid);
+      await platform.killSupervisor();
+      if (!writtenDown) writeFileSync(`${platform.directory}/data/supervisor.json`, '[]');
+      await platform.launch(); // ends what is left, then starts
+      for (const pid of left) assert.ok(gone(pid), `process ${pid} is still there`);
+      assert.equal((await stripe().paymentIntents.retrieve(first.id)).status, 'succeeded');
+    }
 
     const key = platform.ready.secret_key;
     await platform.stop();
