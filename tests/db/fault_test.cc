@@ -175,6 +175,8 @@ TEST_F(Fault, ACancelledTaskBreaksItsConnection) {
 class LostCommit : public Fault {
   protected:
     LostCommit() { require_standby(true); }
+    /// Where a test failed half-way, too: dropping its database would wait for ever.
+    void TearDown() override { require_standby(false); }
 
     void require_standby(bool required) {
         cluster.execute(fmt::format("ALTER SYSTEM SET synchronous_standby_names = '{}'",

@@ -3,14 +3,16 @@
     why: a refund that posts nothing leaves the ledger short
     file: src/core/postings.cc
     test: unit/core                     (a CTest name, or the path of a tests/**/*.test.mjs)
-    filter: Ledger.*                    (optional, for GoogleTest)
+    filter: Refunds.Post:Ledger.*       (GoogleTest patterns, or the name of a test of Node)
     ---
     the lines to replace, which occur once in the file
     ===
     what replaces them
 
 The mutants are tried in a copy of the tree under build/mutants, which shares the compiler cache.
-A mutant that does not apply, does not compile, or that its test does not notice has failed.
+Each pattern is run alone: it has to pass on the code as it is, and to fail, crash or hang on the
+mutant. A mutant that does not apply, does not compile, or that a pattern does not notice has
+failed. docs/mutants.md lists them all, which the suite `tools` checks.
 """
 
 import filecmp
@@ -19,6 +21,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 
 import suites
@@ -26,7 +29,11 @@ from suites import Count, run
 
 COPY = "build/mutants/tree"
 COPIED = "CMakeLists.txt CMakePresets.json dev src schema tests tools fuzz bench web".split()
+LEFT_OUT = ("node_modules", "__pycache__", "build")
+
+# What the code as it is may take, and how much longer a mutant may before it counts as hanging.
 TIMEOUT_S = 900
+PATIENCE_S, PATIENCE_FACTOR = 20, 3
 
 
 @dataclass
@@ -34,7 +41,7 @@ class Mutant:
     name: str
     file: str
     test: str
-    filter: str
+    patterns: list
     old: str
     new: str
 
@@ -44,31 +51,42 @@ def parse(path):
         head, _, body = file.read().partition("\n---\n")
     old, separator, new = body.partition("\n===\n")
     fields = dict(re.findall(r"(?m)^(\w+): (.*?)\s*$", head))
-    if not separator or not {"why", "file", "test"} <= fields.keys():
-        raise ValueError(f"{path}: expected why:, file:, test:, ---, old lines, ===, new lines")
+    if not separator or not {"why", "file", "test", "filter"} <= fields.keys():
+        raise ValueError(
+            f"{path}: expected why:, file:, test:, filter:, ---, old lines, ===, new lines"
+        )
     name = os.path.basename(path)[: -len(".mutant")]
+    node = fields["test"].endswith(".mjs")
+    patterns = [fields["filter"]] if node else fields["filter"].split(":")
     return Mutant(
-        name, fields["file"], fields["test"], fields.get("filter", "*"), old.strip("\n"),
-        new.strip("\n"),
+        name, fields["file"], fields["test"], patterns, old.strip("\n"), new.strip("\n")
     )
+
+
+def parse_all():
+    return [parse(path) for path in sorted(glob.glob("tests/mutants/*.mutant"))]
+
+
+# --- The copy of the tree -------------------------------------------------------------------------
+
+
+def _files_under(top):
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        yield from (os.path.join(folder, name) for name in files)
 
 
 def _copy_tree():
     """Brings the copy up to date, leaving alone what is the same, so that builds stay short."""
+    os.makedirs(COPY, exist_ok=True)
     for top in COPIED:
-        for folder, folders, files in os.walk(top):
-            folders[:] = [name for name in folders if name not in ("node_modules", "__pycache__")]
-            for name in files:
-                _copy_file(os.path.join(folder, name))
-        if os.path.isfile(top):
-            _copy_file(top)
-    for folder, _, files in os.walk(COPY + "/src"):
-        for name in files:
-            path = os.path.join(folder, name)
+        for path in [top] if os.path.isfile(top) else _files_under(top):
+            _copy_file(path)
+        for path in _files_under(os.path.join(COPY, top)):
             if not os.path.exists(os.path.relpath(path, COPY)):
                 os.remove(path)
-    for modules in glob.glob("tests/**/node_modules", recursive=True):
-        if not os.path.exists(f"{COPY}/{modules}"):
+    for modules in glob.glob("t*/**/node_modules", recursive=True):
+        if not os.path.lexists(f"{COPY}/{modules}"):
             os.symlink(os.path.abspath(modules), f"{COPY}/{modules}")
 
 
@@ -79,68 +97,108 @@ def _copy_file(path):
         shutil.copy(path, target)
 
 
-def _build(test, log):
-    """Builds what `test` needs in the copy; returns whether it does build."""
+def _write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+# --- Building and running one test ----------------------------------------------------------------
+
+
+def target_of(test):
+    """What has to be built for a test, and no more: the rest is restored from mutant to mutant."""
     suite, _, name = test.partition("/")
-    target = "holdfast"
-    if not test.endswith(".mjs"):
-        target = f"{name}_test" if suite == "unit" else f"{suite}_{name}_test"
+    if test.endswith(".mjs"):
+        return "holdfast"
+    return f"{name}_test" if suite == "unit" else f"{suite}_{name}_test"
+
+
+def _build(test, log):
     with open(log, "a", encoding="utf-8") as output:
         done = subprocess.run(
-            ["./dev", "build", "test", target], cwd=COPY, stdout=output, stderr=output, check=False,
-            env={**os.environ, "CI": "1"},
+            ["./dev", "build", "test", target_of(test)], cwd=COPY, stdout=output, stderr=output,
+            check=False, env={**os.environ, "CI": "1"},
         )
     return done.returncode == 0
 
 
-def _passes(test, pattern, log):
+def _problem(test, pattern, log, timeout_s):
+    """Runs one test on what is built; how it failed, or None when it passed."""
     env = suites.environment()
     env["TEST_BUILD"] = os.path.abspath(f"{COPY}/build/test")
     env["TEST_BINARY"] = env["TEST_BUILD"] + "/holdfast"
-    env["GTEST_FILTER"] = pattern
     if test.endswith(".mjs"):
-        command = [env["NODE_PROGRAM"], "--test", f"{COPY}/{test}"]
+        command = [env["NODE_PROGRAM"], "--test", "--test-name-pattern", pattern]
+        command += [f"{COPY}/{test}"]
     else:
+        env["GTEST_FILTER"] = pattern
         command = ["ctest", "--test-dir", f"{COPY}/build/test", "-R", f"^{re.escape(test)}$"]
         command += ["--output-on-failure", "--no-tests=error"]
-    return run(command, log, TIMEOUT_S, env) == (None, None)
+    problem, left = run(command, log, timeout_s, env)
+    return problem or left
 
 
-def _try(mutant, log):
-    """Returns what is wrong with the mutant, or None when its test noticed it."""
+class Healthy:
+    """How long each test takes on the code as it is; None when it fails there."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    def time_of(self, test, pattern, log):
+        if (test, pattern) not in self.seconds:
+            begun = time.monotonic()
+            built = _build(test, log)
+            if built:
+                begun = time.monotonic()
+            passed = built and _problem(test, pattern, log, TIMEOUT_S) is None
+            self.seconds[test, pattern] = time.monotonic() - begun if passed else None
+        return self.seconds[test, pattern]
+
+
+def _try(mutant, healthy, log, noticed):
+    """Returns what is wrong with the mutant, or None when each pattern noticed it.
+
+    Adds to `noticed` each pattern that did, and how unless it simply failed."""
+    limits_s = {}
+    for pattern in mutant.patterns:
+        seconds = healthy.time_of(mutant.test, pattern, log)
+        if seconds is None:
+            return f"{mutant.test} {pattern} fails without it"
+        limits_s[pattern] = int(PATIENCE_S + PATIENCE_FACTOR * seconds)
     path = os.path.join(COPY, mutant.file)
     with open(path, encoding="utf-8") as file:
         original = file.read()
     if original.count(mutant.old) != 1:
         return f"its old lines occur {original.count(mutant.old)} times in {mutant.file}"
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(original.replace(mutant.old, mutant.new))
+        _write(path, original.replace(mutant.old, mutant.new))
         if not _build(mutant.test, log):
             return "does not compile"
-        unnoticed = _passes(mutant.test, mutant.filter, log)
-        return f"{mutant.test} does not notice" if unnoticed else None
+        for pattern, limit_s in limits_s.items():
+            problem = _problem(mutant.test, pattern, log, limit_s)
+            if problem is None:
+                return f"{mutant.test} {pattern} does not notice"
+            failed = problem.startswith("exit code")
+            noticed.append(pattern if failed else f"{pattern} ({problem})")
     finally:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(original)
+        _write(path, original)
+    return None
 
 
 def run_all():
-    """A Count with one entry a mutant; None where there are none."""
-    paths = sorted(glob.glob("tests/mutants/*.mutant"))
-    if not paths:
+    """A Count with one entry a mutant; None where there are none. Says how each went."""
+    mutants = parse_all()
+    if not mutants:
         return None
     count = Count(log="build/log/mutants.log")
-    os.makedirs(COPY, exist_ok=True)
     _copy_tree()
-    healthy = {}
-    for path in paths:
-        mutant = parse(path)
+    healthy = Healthy()
+    for mutant in mutants:
         log = f"build/log/mutant-{mutant.name}.log"
-        unmutated = mutant.test, mutant.filter
-        if unmutated not in healthy:
-            healthy[unmutated] = _build(mutant.test, log) and _passes(*unmutated, log)
-        problem = _try(mutant, log) if healthy[unmutated] else f"{mutant.test} fails without it"
+        begun, noticed = time.monotonic(), []
+        problem = _try(mutant, healthy, log, noticed)
+        said = problem or f"noticed by {', '.join(noticed)}"
+        print(f"    {mutant.name}: {said}, {time.monotonic() - begun:.0f} s", flush=True)
         if problem:
             count.failed.append(f"mutant {mutant.name}: {problem}")
             count.log = log

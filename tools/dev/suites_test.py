@@ -1,11 +1,15 @@
 """Does the runner count honestly? A test that crashed, hung or never ran has to show as failed."""
 
+import contextlib
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import mutants
 import suites
@@ -102,7 +106,23 @@ class Tap(unittest.TestCase):
         self.assertEqual(suites.count_tap("api", "# pass 1\n# fail 1\n").failed, ["api: unnamed"])
 
 
+class Headers(unittest.TestCase):
+    def test_only_the_first_include_proves_a_header(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            os.makedirs("src/a")
+            sources = {"first.cc": '// c\n#include "a/first.h"\n#include <b>\n',
+                       "late.cc": '#include <b>\n#include "a/late.h"\n',
+                       "test_test.cc": '#include "a/test.h"\n'}
+            for name, text in sources.items():
+                pathlib.Path("src/a", name).write_text(text, "utf-8")
+            names = ("first", "late", "test", "alone")
+            proven = [suites.proven_by_its_source(f"src/a/{name}.h") for name in names]
+        self.assertEqual(proven, [True, False, True, False])
+
+
 class Mutants(unittest.TestCase):
+    head = "why: w\nfile: src/a.cc\ntest: unit/a\nfilter: A.b:A.c\n---\n"
+
     def parse(self, text):
         with tempfile.TemporaryDirectory() as folder:
             path = folder + "/early.mutant"
@@ -111,18 +131,88 @@ class Mutants(unittest.TestCase):
             return mutants.parse(path)
 
     def test_parse(self):
-        mutant = self.parse(
-            "why: w\nfile: src/a.cc\ntest: unit/a\n---\n    old();\n===\n    new();\n    more();\n"
-        )
+        mutant = self.parse(self.head + "    old();\n===\n    new();\n    more();\n")
         self.assertEqual((mutant.name, mutant.file, mutant.test), ("early", "src/a.cc", "unit/a"))
         self.assertEqual((mutant.old, mutant.new), ("    old();", "    new();\n    more();"))
-        self.assertEqual(mutant.filter, "*")
+        self.assertEqual(mutant.patterns, ["A.b", "A.c"])
+        text = self.head.replace("unit/a", "tests/a.test.mjs").replace("A.b:A.c", "a: b")
+        self.assertEqual(self.parse(text + "old\n===\n").patterns, ["a: b"])
 
     def test_what_is_no_mutant_is_refused(self):
+        for line in ("why: w\n", "file: src/a.cc\n", "test: unit/a\n", "filter: A.b:A.c\n"):
+            with self.assertRaises(ValueError):
+                self.parse(self.head.replace(line, "") + "old\n===\nnew\n")
         with self.assertRaises(ValueError):
-            self.parse("why: w\nfile: src/a.cc\n---\nold\n===\nnew\n")
-        with self.assertRaises(ValueError):
-            self.parse("why: w\nfile: src/a.cc\ntest: unit/a\n---\nold\n")
+            self.parse(self.head + "old\n")
+
+    def test_only_what_the_test_needs_is_built(self):
+        targets = [mutants.target_of(test) for test in ("unit/a", "db/a", "tests/api/a.test.mjs")]
+        self.assertEqual(targets, ["a_test", "db_a_test", "holdfast"])
+
+    def test_the_copy_follows_the_tree(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            for path in ("src/a.cc", "src/b/c.cc", "tests/a.mjs", "tests/node_modules/x/index.js"):
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                pathlib.Path(path).write_text(path, "utf-8")
+            mutants._copy_tree()
+            unchanged, changed = pathlib.Path(mutants.COPY, "src/a.cc"), "src/b/c.cc"
+            os.utime(unchanged, (1, 1))
+            pathlib.Path(mutants.COPY, changed).write_text("mutated", "utf-8")
+            pathlib.Path(mutants.COPY, "src/gone.cc").write_text("", "utf-8")
+            mutants._copy_tree()
+            self.assertEqual(unchanged.stat().st_mtime, 1)
+            self.assertEqual(pathlib.Path(mutants.COPY, changed).read_text("utf-8"), changed)
+            self.assertFalse(os.path.exists(mutants.COPY + "/src/gone.cc"))
+            self.assertTrue(os.path.exists(mutants.COPY + "/tests/node_modules/x/index.js"))
+            self.assertTrue(os.path.exists("tests/node_modules/x/index.js"))
+
+    def attempt(self, passes, failure="exit code 8"):
+        """Tries `old` -> `new` in src/a.cc with runs that pass where passes(text, pattern)."""
+        runs = []
+
+        def problem(_, pattern, __, timeout_s):
+            text = pathlib.Path(mutants.COPY, "src/a.cc").read_text("utf-8")
+            runs.append((text, pattern, timeout_s))
+            return None if passes(text, pattern) else failure
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            os.makedirs(mutants.COPY + "/src")
+            path = pathlib.Path(mutants.COPY, "src/a.cc")
+            path.write_text("old", "utf-8")
+            with mock.patch.object(mutants, "_problem", problem), \
+                 mock.patch.object(mutants, "_build", lambda *_: True):
+                mutant = self.parse(self.head + "old\n===\nnew\n")
+                noticed = []
+                result = mutants._try(mutant, mutants.Healthy(), "log", noticed)
+            self.assertEqual(path.read_text("utf-8"), "old")
+        return result, runs, noticed
+
+    def test_each_pattern_must_notice_and_a_hang_is_cut_short(self):
+        result, runs, noticed = self.attempt(lambda text, pattern: text == "old", "not done")
+        self.assertIsNone(result)
+        self.assertEqual(noticed, ["A.b (not done)", "A.c (not done)"])
+        self.assertEqual([run[:2] for run in runs],
+                         [("old", "A.b"), ("old", "A.c"), ("new", "A.b"), ("new", "A.c")])
+        self.assertEqual([run[2] for run in runs],
+                         [mutants.TIMEOUT_S] * 2 + [mutants.PATIENCE_S] * 2)
+
+    def test_a_pattern_that_does_not_notice_is_named(self):
+        result, _, noticed = self.attempt(lambda text, pattern: text == "old" or pattern == "A.c")
+        self.assertEqual(noticed, ["A.b"])
+        self.assertEqual(result, "unit/a A.c does not notice")
+
+    def test_a_test_that_fails_anyway_notices_nothing(self):
+        result, runs, _ = self.attempt(lambda text, pattern: False)
+        self.assertEqual(result, "unit/a A.b fails without it")
+        self.assertEqual(len(runs), 1)
+
+    def test_the_documentation_lists_them_all(self):
+        rows = {}
+        for line in pathlib.Path("docs/mutants.md").read_text("utf-8").splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if line.startswith("| `"):
+                rows[cells[0].strip("`")] = re.findall("`([^`]+)`", cells[2])
+        self.assertEqual(rows, {mutant.name: mutant.patterns for mutant in mutants.parse_all()})
 
 
 class Script(unittest.TestCase):

@@ -40,7 +40,7 @@ SUITES = (
     Suite("fuzz", "parsers", lambda slow: suites.run_fuzzers(600 if slow else 20), builds="fuzz"),
     Suite("headers", "each compiles alone", lambda slow: suites.run_headers(), only_slow=True),
     Suite("lint", "clang-tidy", lambda slow: suites.run_lint(), only_slow=True),
-    Suite("mutants", "that tests can fail", lambda slow: mutants.run_all(), only_slow=True),
+    Suite("mutants", "that tests can fail", lambda slow: mutants.run_all(), "", only_slow=True),
 )
 
 LOG_LINES = 80
