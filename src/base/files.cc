@@ -36,8 +36,8 @@ Result<void> write_file_durably(const std::string& path, std::string_view text, 
     const std::string fresh = path + ".new";
     const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return fail(io_error("file_unwritable", "write", fresh));
-    const bool good = write_all(fd, text) && ::fchmod(fd, static_cast<mode_t>(mode)) == 0 &&
-                      ::fsync(fd) == 0;
+    const bool good =
+        write_all(fd, text) && ::fchmod(fd, static_cast<mode_t>(mode)) == 0 && ::fsync(fd) == 0;
     ::close(fd);
     if (!good) return fail(io_error("file_unwritable", "write", fresh));
     TRY_VOID(give_to(owner, fresh));
@@ -73,7 +73,7 @@ Result<std::string> read_file(const std::string& path, std::size_t size_max) {
 }
 
 Result<SecretString> read_secret_file(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return fail(io_error("file_unreadable", "read", path));
     if (!S_ISREG(status.st_mode)) // a pipe would keep us waiting for somebody to write
         return fail(ErrorClass::Io, "file_unreadable", fmt::format("{} is not a file", path));

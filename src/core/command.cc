@@ -21,8 +21,10 @@ static_assert(command_names.size() == std::variant_size_v<CommandBody>);
 void MetadataChange::apply_to(Metadata& target) const {
     if (clear) target.clear();
     for (const auto& [key, value] : set) {
-        if (value) target.insert_or_assign(key, *value);
-        else target.erase(key);
+        if (value)
+            target.insert_or_assign(key, *value);
+        else
+            target.erase(key);
     }
 }
 

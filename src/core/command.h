@@ -134,8 +134,8 @@ struct UpdateCharge {
 
 struct CreateRefund {
     Id<Refund> id;
-    Id<PaymentIntent> payment_intent; ///< resolved by the edge when a charge was named
-    Id<Charge> charge;                ///< nil: the latest one
+    Id<PaymentIntent> payment_intent;         ///< resolved by the edge when a charge was named
+    Id<Charge> charge;                        ///< nil: the latest one
     std::optional<std::int64_t> amount_minor; ///< what is left when absent
     std::optional<std::string> reason;
     Metadata metadata;

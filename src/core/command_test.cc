@@ -44,8 +44,10 @@ TEST(Command, SurvivesDamage) {
         for (auto hits = 1 + arbitrary.below(4); hits > 0; --hits)
             bytes[arbitrary.below(bytes.size())] = arbitrary.make<char>();
         const auto back = decode_command(bytes);
-        if (back) RC_ASSERT(!encode(*back).empty());
-        else RC_ASSERT(back.error().code.starts_with("command_"));
+        if (back)
+            RC_ASSERT(!encode(*back).empty());
+        else
+            RC_ASSERT(back.error().code.starts_with("command_"));
     }));
 }
 

@@ -20,8 +20,10 @@ class NeedList {
     }
     NeedList& choice(const std::optional<PaymentMethodChoice>& choice) {
         if (!choice) return *this;
-        if (choice->create) want(choice->create->id, Access::Claim);
-        else want(choice->id, Access::Read);
+        if (choice->create)
+            want(choice->create->id, Access::Claim);
+        else
+            want(choice->id, Access::Read);
         return want(choice->from_token, Access::Lock);
     }
     Needs take() { return std::move(needs_); }
@@ -42,9 +44,7 @@ Needs needs_of(NeedList list, const CreateCustomer& c) {
         .take();
 }
 Needs needs_of(NeedList list, const UpdateCustomer& c) {
-    return list.want(c.id, Access::Lock)
-        .want(c.default_payment_method.value, Access::Read)
-        .take();
+    return list.want(c.id, Access::Lock).want(c.default_payment_method.value, Access::Read).take();
 }
 Needs needs_of(NeedList list, const DeleteCustomer& c) {
     return list.want(c.id, Access::Lock).take();
@@ -53,22 +53,16 @@ Needs needs_of(NeedList list, const CreateToken& c) {
     return list.want(c.token.id, Access::Claim).take();
 }
 Needs needs_of(NeedList list, const CreatePaymentMethod& c) {
-    return list.want(c.payment_method.id, Access::Claim)
-        .want(c.from_token, Access::Lock)
-        .take();
+    return list.want(c.payment_method.id, Access::Claim).want(c.from_token, Access::Lock).take();
 }
 Needs needs_of(NeedList list, const UpdatePaymentMethod& c) {
     return list.want(c.id, Access::Lock).take();
 }
 Needs needs_of(NeedList list, const AttachPaymentMethod& c) {
-    return list.want(c.id, Access::Lock)
-        .want(c.customer, Access::Read)
-        .take();
+    return list.want(c.id, Access::Lock).want(c.customer, Access::Read).take();
 }
 Needs needs_of(NeedList list, const DetachPaymentMethod& c) {
-    return list.want(c.id, Access::Lock)
-        .want(c.customer, Access::Lock)
-        .take();
+    return list.want(c.id, Access::Lock).want(c.customer, Access::Lock).take();
 }
 Needs needs_of(NeedList list, const CreatePaymentIntent& c) {
     return list.want(c.payment_intent.id, Access::Claim)
@@ -194,8 +188,8 @@ void Decision::record_event(std::string_view type, const Uuid& object, std::int3
     // One event of a type per version of an object: deciding a batch again gives the same ids.
     const std::string domain = fmt::format("{}{}", core::Event::id_prefix, type);
     Event event;
-    event.id = Id<core::Event>(identity().ordered(now(), domain, account(), object,
-                                                  static_cast<std::uint64_t>(version)));
+    event.id = Id<core::Event>(
+        identity().ordered(now(), domain, account(), object, static_cast<std::uint64_t>(version)));
     event.account = account();
     event.created = now();
     event.type = type;

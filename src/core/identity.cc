@@ -31,8 +31,8 @@ Uuid Identity::derive(std::string_view domain, Id<Account> account, const Uuid& 
                       std::uint64_t n) const {
     const auto length = wide(domain.size());
     const auto number = wide(n);
-    return first_128_bits(key_.sign({chars(length), domain, chars_of(account.uuid()),
-                                     chars_of(parent), chars(number)}));
+    return first_128_bits(key_.sign(
+        {chars(length), domain, chars_of(account.uuid()), chars_of(parent), chars(number)}));
 }
 
 Uuid Identity::replay_key(Id<Account> account, std::string_view endpoint,

@@ -14,8 +14,7 @@ constexpr std::int64_t basis_points_per_whole = 10'000;
 /// Collects the entries of one posting; accounts that would get nothing are left out.
 class EntryList {
   public:
-    EntryList(Id<Account> merchant, Currency currency)
-        : merchant_(merchant), currency_(currency) {}
+    EntryList(Id<Account> merchant, Currency currency) : merchant_(merchant), currency_(currency) {}
 
     EntryList& add(LedgerAccountKind kind, std::int64_t amount_minor) {
         if (amount_minor == 0) return *this;
@@ -76,31 +75,37 @@ Result<std::vector<Entry>> post(PostingKind kind, Id<Account> merchant, Money am
     const std::int64_t net = gross - fee_minor;
     EntryList entries(merchant, amount.currency);
     switch (kind) {
-    case PostingKind::Capture:
-        return entries.add(Pending, net).add(FeeIncome, fee_minor).add(AcquirerReceivable, -gross)
-            .take();
-    case PostingKind::Refund:
-        return entries.add(Available, -gross).add(AcquirerReceivable, gross).take();
-    case PostingKind::RefundFailed:
-        return entries.add(Available, gross).add(AcquirerReceivable, -gross).take();
-    case PostingKind::DisputeOpened:
-        return entries.add(Available, -gross - fee_minor).add(DisputeHold, gross)
-            .add(FeeIncome, fee_minor).take();
-    case PostingKind::DisputeWon:
-        return entries.add(DisputeHold, -gross).add(Available, gross).take();
-    case PostingKind::DisputeLost:
-        return entries.add(DisputeHold, -gross).add(AcquirerReceivable, gross).take();
-    case PostingKind::FundsAvailable:
-        return entries.add(Pending, -gross).add(Available, gross).take();
-    case PostingKind::Payout:
-        return entries.add(Available, -gross).add(PayoutInTransit, gross).take();
-    case PostingKind::PayoutPaid:
-        return entries.add(PayoutInTransit, -gross).add(Bank, gross).take();
-    case PostingKind::PayoutFailed:
-        return entries.add(PayoutInTransit, -gross).add(Available, gross).take();
-    case PostingKind::Settlement:
-        return entries.add(Bank, -net).add(AcquirerCost, -fee_minor).add(AcquirerReceivable, gross)
-            .take();
+        case PostingKind::Capture:
+            return entries.add(Pending, net)
+                .add(FeeIncome, fee_minor)
+                .add(AcquirerReceivable, -gross)
+                .take();
+        case PostingKind::Refund:
+            return entries.add(Available, -gross).add(AcquirerReceivable, gross).take();
+        case PostingKind::RefundFailed:
+            return entries.add(Available, gross).add(AcquirerReceivable, -gross).take();
+        case PostingKind::DisputeOpened:
+            return entries.add(Available, -gross - fee_minor)
+                .add(DisputeHold, gross)
+                .add(FeeIncome, fee_minor)
+                .take();
+        case PostingKind::DisputeWon:
+            return entries.add(DisputeHold, -gross).add(Available, gross).take();
+        case PostingKind::DisputeLost:
+            return entries.add(DisputeHold, -gross).add(AcquirerReceivable, gross).take();
+        case PostingKind::FundsAvailable:
+            return entries.add(Pending, -gross).add(Available, gross).take();
+        case PostingKind::Payout:
+            return entries.add(Available, -gross).add(PayoutInTransit, gross).take();
+        case PostingKind::PayoutPaid:
+            return entries.add(PayoutInTransit, -gross).add(Bank, gross).take();
+        case PostingKind::PayoutFailed:
+            return entries.add(PayoutInTransit, -gross).add(Available, gross).take();
+        case PostingKind::Settlement:
+            return entries.add(Bank, -net)
+                .add(AcquirerCost, -fee_minor)
+                .add(AcquirerReceivable, gross)
+                .take();
     }
     return fail(refused("Unknown kind of posting."));
 }

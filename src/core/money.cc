@@ -24,6 +24,7 @@ struct CurrencyFacts {
 // docs.stripe.com/currencies. Positions are stored (Currency::index): append, never reorder.
 // isk and ugx have no minor unit any more, but keep two decimals in the API for compatibility;
 // the last digit of three-decimal currencies must be 0, card networks carry two.
+// clang-format off: several in a line, as they are ordinary.
 constexpr auto currencies = std::to_array<CurrencyFacts>({
     {"usd", 2, 50, 1, "$"},
     {"aed", 2, 200}, {"afn"}, {"all"}, {"amd"}, {"ang"}, {"aoa"}, {"ars"},
@@ -82,6 +83,7 @@ constexpr auto currencies = std::to_array<CurrencyFacts>({
     {"uyu"}, {"uzs"}, {"vnd", 0}, {"vuv", 0}, {"wst"}, {"xaf", 0}, {"xcd"}, {"xcg"}, {"xof", 0},
     {"xpf", 0}, {"yer"}, {"zar"}, {"zmw"},
 });
+// clang-format on
 static_assert(currencies.size() <= std::numeric_limits<std::uint8_t>::max());
 
 const CurrencyFacts& facts(Currency currency) { return currencies.at(currency.index()); }
@@ -94,9 +96,9 @@ Error overflow() {
 
 Result<void> same_currency(Money a, Money b) {
     if (a.currency == b.currency) return {};
-    return fail(ErrorClass::Bug, "currency_mismatch",
-                fmt::format("Amounts in {} and {} do not mix.", a.currency.code(),
-                            b.currency.code()));
+    return fail(
+        ErrorClass::Bug, "currency_mismatch",
+        fmt::format("Amounts in {} and {} do not mix.", a.currency.code(), b.currency.code()));
 }
 
 Result<std::int64_t> narrow(Int128 value) {
@@ -174,8 +176,7 @@ Result<std::int64_t> scale_half_even(std::int64_t value, std::int64_t numerator,
 Result<std::vector<Money>> allocate(Money total, std::span<const std::int64_t> weights) {
     Int128 sum = 0;
     for (std::int64_t weight : weights) {
-        if (weight < 0)
-            return fail(ErrorClass::Bug, "allocate_weights", "A weight is negative.");
+        if (weight < 0) return fail(ErrorClass::Bug, "allocate_weights", "A weight is negative.");
         sum += weight;
     }
     if (sum == 0) return fail(ErrorClass::Bug, "allocate_weights", "The weights sum to zero.");
@@ -217,8 +218,7 @@ std::string display_amount(Money money) {
     std::string whole = std::to_string(magnitude / unit);
     for (std::size_t at = whole.size(); at > 3; at -= 3) whole.insert(at - 3, ",");
     std::string text = fmt::format("{}{}{}", negative ? "-" : "", currency.symbol, whole);
-    if (currency.exponent > 0)
-        text += fmt::format(".{:0{}}", magnitude % unit, currency.exponent);
+    if (currency.exponent > 0) text += fmt::format(".{:0{}}", magnitude % unit, currency.exponent);
     return text;
 }
 

@@ -32,7 +32,9 @@ TEST(Currency, HasStripesExponents) {
     std::set<std::string_view> codes;
     for (std::uint8_t i = 0; i < Currency::count(); ++i) {
         const Currency c = *Currency::from_index(i);
-        EXPECT_EQ(c.exponent(), zero.contains(c.code()) ? 0 : three.contains(c.code()) ? 3 : 2)
+        EXPECT_EQ(c.exponent(), zero.contains(c.code())    ? 0
+                                : three.contains(c.code()) ? 3
+                                                           : 2)
             << c.code();
         EXPECT_EQ(Currency::parse(c.code()), c);
         EXPECT_EQ(minimum_charge_minor(c) % amount_step_minor(c), 0) << c.code();
@@ -80,15 +82,25 @@ TEST(ScaleHalfEven, RoundsHalvesToEven) {
     const struct {
         std::int64_t value, numerator, denominator, expected;
     } cases[] = {
-        {1, 1, 2, 0},      {3, 1, 2, 2},      {5, 1, 2, 2},     {7, 1, 2, 4},
-        {-1, 1, 2, 0},     {-3, 1, 2, -2},    {-5, 1, 2, -2},   {2, 1, 3, 1},
-        {1, 1, 3, 0},      {-2, 1, 3, -1},    {-1, 1, 3, 0},    {10, 0, 7, 0},
-        {1099, 290, 10'000, 32},  // 31.871
-        {50, 290, 10'000, 1},     // 1.45
-        {1050, 10, 10'000, 1},    // 1.05
-        {2500, 10, 10'000, 2},    // 2.5 -> 2
-        {3500, 10, 10'000, 4},    // 3.5 -> 4
-        {most, 1, 1, most},       {least, 1, 1, least},
+        {1, 1, 2, 0},
+        {3, 1, 2, 2},
+        {5, 1, 2, 2},
+        {7, 1, 2, 4},
+        {-1, 1, 2, 0},
+        {-3, 1, 2, -2},
+        {-5, 1, 2, -2},
+        {2, 1, 3, 1},
+        {1, 1, 3, 0},
+        {-2, 1, 3, -1},
+        {-1, 1, 3, 0},
+        {10, 0, 7, 0},
+        {1099, 290, 10'000, 32}, // 31.871
+        {50, 290, 10'000, 1},    // 1.45
+        {1050, 10, 10'000, 1},   // 1.05
+        {2500, 10, 10'000, 2},   // 2.5 -> 2
+        {3500, 10, 10'000, 4},   // 3.5 -> 4
+        {most, 1, 1, most},
+        {least, 1, 1, least},
     };
     for (const auto& c : cases)
         EXPECT_EQ(*scale_half_even(c.value, c.numerator, c.denominator), c.expected)

@@ -78,8 +78,8 @@ struct PaymentIntent {
     Id<Customer> customer;
     Id<PaymentMethod> payment_method;
     Id<struct Charge> latest_charge;
-    std::int32_t failed_attempts = 0; ///< finally failed authorizations; part of the reference
-    std::int32_t operations = 0;      ///< started so far; numbers captures, voids and refunds
+    std::int32_t failed_attempts = 0;      ///< finally failed authorizations; part of the reference
+    std::int32_t operations = 0;           ///< started so far; numbers captures, voids and refunds
     Id<struct Operation> active_operation; ///< at most one is under way
     std::optional<PaymentError> last_error;
     std::optional<WallTime> canceled_at;
@@ -106,7 +106,7 @@ struct Charge {
     std::int64_t amount_refunded_minor = 0; ///< succeeded and pending refunds
     ChargeStatus status = ChargeStatus::Pending;
     bool captured = false;
-    Id<struct Operation> authorization;             ///< the acquirer's reference for this money
+    Id<struct Operation> authorization;                ///< the acquirer's reference for this money
     Id<struct BalanceTransaction> balance_transaction; ///< nil until captured
     CardDetails card;
     BillingDetails billing_details;

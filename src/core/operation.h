@@ -51,17 +51,17 @@ struct Operation {
     OperationKind kind = OperationKind::Authorize;
     OperationState state = OperationState::Started;
     Money amount;
-    Id<Operation> original;        ///< the authorization a capture, void or refund refers to
-    Id<Charge> charge;             ///< the charge that exists or will be made by the outcome
-    Id<Refund> refund;             ///< set when kind is Refund
-    std::string vault_token;       ///< set for Authorize and Sale
-    CardDetails card;              ///< likewise
+    Id<Operation> original;  ///< the authorization a capture, void or refund refers to
+    Id<Charge> charge;       ///< the charge that exists or will be made by the outcome
+    Id<Refund> refund;       ///< set when kind is Refund
+    std::string vault_token; ///< set for Authorize and Sale
+    CardDetails card;        ///< likewise
     BillingDetails billing_details;
     WallTime started;
-    WallTime valid_until; ///< before it, only `owner` acts
-    Uuid owner;           ///< process instance
+    WallTime valid_until;   ///< before it, only `owner` acts
+    Uuid owner;             ///< process instance
     bool reversing = false; ///< decided to be undone; can only end Reversed or Declined
-    Metadata metadata;    ///< of the payment; the acquirer keeps it in its books
+    Metadata metadata;      ///< of the payment; the acquirer keeps it in its books
     RequestContext request;
     CancellationReason cancellation_reason = CancellationReason::None; ///< for Void
     Id<PaymentMethod> save_payment_method; ///< attached to the customer on approval; may be nil

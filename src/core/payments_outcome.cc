@@ -141,8 +141,8 @@ Result<Verdict> release(Decision& decision, PaymentIntent payment, const Operati
 }
 
 /// The money stays held: the payment is as it was before, its requester gets a card error.
-Result<Verdict> keep_holding(Decision& decision, PaymentIntent payment,
-                             const Operation& operation, const OperationOutcome& outcome) {
+Result<Verdict> keep_holding(Decision& decision, PaymentIntent payment, const Operation& operation,
+                             const OperationOutcome& outcome) {
     PaymentError error{failure_of(outcome), operation.charge, payment.payment_method};
     return answer_payment(decision, std::move(payment), operation, {}, std::move(error));
 }
@@ -177,16 +177,16 @@ Result<Verdict> settle(Decision& decision, PaymentIntent payment, Operation oper
                        const OperationOutcome& outcome) {
     const bool approved = outcome.state == OperationState::Approved;
     switch (operation.kind) {
-    case OperationKind::Sale:
-        return approved ? approve_sale(decision, std::move(payment), operation, outcome)
-                        : fail_attempt(decision, std::move(payment), operation, outcome);
-    case OperationKind::Authorize:
-        return approved ? approve_hold(decision, std::move(payment), operation, outcome)
-                        : fail_attempt(decision, std::move(payment), operation, outcome);
-    case OperationKind::Refund:
-        return settle_refund(decision, std::move(payment), std::move(operation), outcome);
-    case OperationKind::Capture:
-    case OperationKind::Void: break;
+        case OperationKind::Sale:
+            return approved ? approve_sale(decision, std::move(payment), operation, outcome)
+                            : fail_attempt(decision, std::move(payment), operation, outcome);
+        case OperationKind::Authorize:
+            return approved ? approve_hold(decision, std::move(payment), operation, outcome)
+                            : fail_attempt(decision, std::move(payment), operation, outcome);
+        case OperationKind::Refund:
+            return settle_refund(decision, std::move(payment), std::move(operation), outcome);
+        case OperationKind::Capture:
+        case OperationKind::Void: break;
     }
     if (!approved) return keep_holding(decision, std::move(payment), operation, outcome);
     const Charge* charge = decision.find(operation.charge);

@@ -72,8 +72,8 @@ Result<CardDetails> decode_card_details(std::string_view bytes) {
 }
 
 std::string encode_details(const Customer& c) {
-    return encode_versioned(details_version, CustomerDetails{c.address, c.shipping,
-                                                             c.preferred_locales, c.tax_exempt});
+    return encode_versioned(
+        details_version, CustomerDetails{c.address, c.shipping, c.preferred_locales, c.tax_exempt});
 }
 Result<void> decode_details_into(Customer& customer, std::string_view bytes) {
     TRY(CustomerDetails details, decode_as_details<CustomerDetails>(bytes));
@@ -96,9 +96,7 @@ std::string encode_error(const PaymentError& error) {
 Result<PaymentError> decode_error(std::string_view bytes) {
     return decode_versioned<PaymentError>(bytes, error_version, "error");
 }
-std::string encode_answer(const Answer& answer) {
-    return encode_versioned(answer_version, answer);
-}
+std::string encode_answer(const Answer& answer) { return encode_versioned(answer_version, answer); }
 Result<Answer> decode_answer(std::string_view bytes) {
     return decode_versioned<Answer>(bytes, answer_version, "answer");
 }

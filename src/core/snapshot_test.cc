@@ -117,8 +117,12 @@ TEST(Snapshot, FormatIsPinned) {
     const std::string nil(16, '\0');
     const std::string body = nil + nil + std::string("\x02\x00", 2) + nil + nil +
                              std::string("\x03\x96\x11\x28", 4) + "\x01" +
-                             std::string("\x01\x09" "duplicate" "\x00", 12) + nil + nil +
-                             std::string("\x01\x01k\x01v\xac\x02", 7);
+                             std::string(
+                                 "\x01\x09"
+                                 "duplicate"
+                                 "\x00",
+                                 12) +
+                             nil + nil + std::string("\x01\x01k\x01v\xac\x02", 7);
     EXPECT_EQ(written.bytes, "\x01" + std::string(1, static_cast<char>(body.size())) + body);
 }
 

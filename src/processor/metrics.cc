@@ -35,8 +35,8 @@ Metrics::Metrics(Registry* registry)
     wait_ = &registry_.histogram("holdfast_processor_command_seconds",
                                  "From the submission of a command to its durable answer.",
                                  latency_bounds);
-    queue_ = &registry_.gauge("holdfast_processor_queue_commands",
-                              "Commands waiting or in a batch.");
+    queue_ =
+        &registry_.gauge("holdfast_processor_queue_commands", "Commands waiting or in a batch.");
     under_way_ = &registry_.gauge("holdfast_operations_under_way",
                                   "Operations that this instance runs at the acquirer.");
     pending_ = &registry_.counter("holdfast_operations_pending_total",
@@ -52,19 +52,19 @@ Metrics::Metrics(Registry* registry)
 void Metrics::make_lane_series() {
     for (std::size_t i = 0; i < tracks; ++i) {
         Labels labels{{"track", std::string(track_names[i])}};
-        batch_commands_[i] = &registry_.histogram("holdfast_processor_batch_commands",
-                                                  "Commands per committed batch.", size_bounds,
-                                                  labels);
+        batch_commands_[i] =
+            &registry_.histogram("holdfast_processor_batch_commands",
+                                 "Commands per committed batch.", size_bounds, labels);
         commit_time_[i] = &registry_.histogram("holdfast_processor_commit_seconds",
                                                "From sending a batch's writes to its COMMIT's "
                                                "answer.",
                                                latency_bounds, labels);
     }
     for (bool durable : {false, true}) {
-        resolved_[durable ? 1 : 0] = &registry_.counter(
-            "holdfast_processor_commits_resolved_total",
-            "Commits whose answer was lost, by what the seal told.",
-            {{"durable", durable ? "true" : "false"}});
+        resolved_[durable ? 1 : 0] =
+            &registry_.counter("holdfast_processor_commits_resolved_total",
+                               "Commits whose answer was lost, by what the seal told.",
+                               {{"durable", durable ? "true" : "false"}});
     }
     for (std::size_t i = 0; i < remedies; ++i) {
         failures_[i] = &registry_.counter("holdfast_processor_batch_failures_total",

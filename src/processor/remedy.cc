@@ -18,11 +18,11 @@ Remedy remedy_for(const Error& error) {
     auto conflict = std::ranges::find(passing_conflicts, error.sqlstate);
     if (conflict != passing_conflicts.end()) return Remedy::Again;
     switch (error.kind) {
-    case ErrorClass::Unavailable:
-    case ErrorClass::Overload:
-    case ErrorClass::Deadline:
-    case ErrorClass::Io: return Remedy::Reconnect;
-    default: return error.retryable ? Remedy::Again : Remedy::Blame;
+        case ErrorClass::Unavailable:
+        case ErrorClass::Overload:
+        case ErrorClass::Deadline:
+        case ErrorClass::Io: return Remedy::Reconnect;
+        default: return error.retryable ? Remedy::Again : Remedy::Blame;
     }
 }
 

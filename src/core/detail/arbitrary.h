@@ -33,9 +33,7 @@ class Arbitrary {
     template <std::integral T> void fill(T& value) {
         value = static_cast<T>(random_() >> below(64));
     }
-    template <Named T> void fill(T& value) {
-        value = static_cast<T>(below(names_of<T>.size()));
-    }
+    template <Named T> void fill(T& value) { value = static_cast<T>(below(names_of<T>.size())); }
     void fill(Currency& value) {
         value = *Currency::from_index(static_cast<std::uint8_t>(below(Currency::count())));
     }
@@ -85,11 +83,12 @@ template <class T> bool same(const std::optional<T>& a, const std::optional<T>& 
     return a.has_value() == b.has_value() && (!a || same(*a, *b));
 }
 template <class... T> bool same(const std::variant<T...>& a, const std::variant<T...>& b) {
-    return a.index() == b.index() && std::visit(
-        [&b](const auto& left) {
-            return same(left, std::get<std::remove_cvref_t<decltype(left)>>(b));
-        },
-        a);
+    return a.index() == b.index() &&
+           std::visit(
+               [&b](const auto& left) {
+                   return same(left, std::get<std::remove_cvref_t<decltype(left)>>(b));
+               },
+               a);
 }
 template <class T> bool same(const T& a, const T& b) {
     if constexpr (std::equality_comparable<T>) {

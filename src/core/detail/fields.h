@@ -18,8 +18,8 @@ inline void write_value(BinaryWriter& out, const Currency& currency) {
 }
 inline void read_value(BinaryReader& in, Currency& currency) {
     const std::uint64_t index = in.varint();
-    auto known = index <= 0xFF ? Currency::from_index(static_cast<std::uint8_t>(index))
-                               : std::nullopt;
+    auto known =
+        index <= 0xFF ? Currency::from_index(static_cast<std::uint8_t>(index)) : std::nullopt;
     if (!known) return in.refuse("A currency is unknown.");
     currency = *known;
 }
@@ -59,21 +59,21 @@ template <class A> void fields(A& archive, PaymentMethod& v) {
             v.billing_details, v.allow_redisplay, v.metadata, v.request_fingerprint);
 }
 template <class A> void fields(A& archive, Token& v) {
-    archive(v.id, v.account, v.version, v.created, v.used, v.card, v.vault_token,
-            v.billing_details, v.request_fingerprint);
+    archive(v.id, v.account, v.version, v.created, v.used, v.card, v.vault_token, v.billing_details,
+            v.request_fingerprint);
 }
 template <class A> void fields(A& archive, PaymentIntent& v) {
     archive(v.id, v.account, v.version, v.created, v.amount, v.amount_capturable_minor,
             v.amount_received_minor, v.status, v.capture_method, v.confirmation_method,
-            v.setup_future_usage, v.customer, v.payment_method, v.latest_charge,
-            v.failed_attempts, v.operations, v.active_operation, v.last_error, v.canceled_at,
-            v.cancellation_reason, v.details, v.details.metadata, v.request_fingerprint);
+            v.setup_future_usage, v.customer, v.payment_method, v.latest_charge, v.failed_attempts,
+            v.operations, v.active_operation, v.last_error, v.canceled_at, v.cancellation_reason,
+            v.details, v.details.metadata, v.request_fingerprint);
 }
 template <class A> void fields(A& archive, Charge& v) {
-    archive(v.id, v.account, v.version, v.created, v.payment_intent, v.customer,
-            v.payment_method, v.amount, v.amount_captured_minor, v.amount_refunded_minor,
-            v.status, v.captured, v.authorization, v.balance_transaction, v.card,
-            v.billing_details, v.failure, v.authorization_code, v.details, v.details.metadata);
+    archive(v.id, v.account, v.version, v.created, v.payment_intent, v.customer, v.payment_method,
+            v.amount, v.amount_captured_minor, v.amount_refunded_minor, v.status, v.captured,
+            v.authorization, v.balance_transaction, v.card, v.billing_details, v.failure,
+            v.authorization_code, v.details, v.details.metadata);
 }
 template <class A> void fields(A& archive, Refund& v) {
     archive(v.id, v.account, v.version, v.created, v.charge, v.payment_intent, v.amount, v.status,
@@ -85,8 +85,8 @@ template <class A> void fields(A& archive, RequestContext& v) {
 }
 template <class A> void fields(A& archive, Operation& v) {
     archive(v.id, v.account, v.version, v.payment_intent, v.kind, v.state, v.amount, v.original,
-            v.charge, v.refund, v.vault_token, v.card, v.billing_details, v.started,
-            v.valid_until, v.owner, v.reversing, v.metadata, v.request, v.cancellation_reason,
+            v.charge, v.refund, v.vault_token, v.card, v.billing_details, v.started, v.valid_until,
+            v.owner, v.reversing, v.metadata, v.request, v.cancellation_reason,
             v.save_payment_method);
 }
 template <class A> void fields(A& archive, OperationOutcome& v) {
@@ -136,8 +136,8 @@ template <class A> void fields(A& archive, ConfirmPaymentIntent& v) {
             v.return_url, v.shipping, v.error_on_requires_action, v.off_session);
 }
 template <class A> void fields(A& archive, CapturePaymentIntent& v) {
-    archive(v.id, v.amount_to_capture_minor, v.statement_descriptor,
-            v.statement_descriptor_suffix, v.metadata);
+    archive(v.id, v.amount_to_capture_minor, v.statement_descriptor, v.statement_descriptor_suffix,
+            v.metadata);
 }
 template <class A> void fields(A& archive, CancelPaymentIntent& v) { archive(v.id, v.reason); }
 template <class A> void fields(A& archive, UpdateCharge& v) {

@@ -72,13 +72,20 @@ class TestWorld {
 
   private:
     template <class T> const Rows<T>& rows() const {
-        if constexpr (std::same_as<T, Customer>) return rows_.customers;
-        else if constexpr (std::same_as<T, PaymentMethod>) return rows_.payment_methods;
-        else if constexpr (std::same_as<T, Token>) return rows_.tokens;
-        else if constexpr (std::same_as<T, PaymentIntent>) return rows_.payment_intents;
-        else if constexpr (std::same_as<T, Charge>) return rows_.charges;
-        else if constexpr (std::same_as<T, Refund>) return rows_.refunds;
-        else return rows_.operations;
+        if constexpr (std::same_as<T, Customer>)
+            return rows_.customers;
+        else if constexpr (std::same_as<T, PaymentMethod>)
+            return rows_.payment_methods;
+        else if constexpr (std::same_as<T, Token>)
+            return rows_.tokens;
+        else if constexpr (std::same_as<T, PaymentIntent>)
+            return rows_.payment_intents;
+        else if constexpr (std::same_as<T, Charge>)
+            return rows_.charges;
+        else if constexpr (std::same_as<T, Refund>)
+            return rows_.refunds;
+        else
+            return rows_.operations;
     }
     UnitOfWork load(const Needs& needs) const;
     void store(const UnitOfWork& work);
