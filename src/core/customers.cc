@@ -62,6 +62,7 @@ Result<Verdict> apply(Decision& decision, const UpdateCustomer& command) {
     command.tax_exempt.apply_to(customer.tax_exempt);
     command.balance_minor.apply_to(customer.balance_minor);
     command.metadata.apply_to(customer.metadata);
+    TRY_VOID(check_metadata(customer.metadata));
     const Customer& stored = decision.put(std::move(customer));
     decision.emit("customer.updated", stored);
     return decision.answer(snapshot(stored));

@@ -175,6 +175,34 @@ TEST(Tokens, AreUsedOnce) {
     EXPECT_EQ(world.refuse(payment), "token_already_used");
 }
 
+TEST(Metadata, DoesNotGrowBeyondItsLimitByUpdates) {
+    TestWorld world;
+    const PaymentIntent payment = world.pay(1000);
+    const Id<Customer> customer = world.customer();
+    MetadataChange some, more;
+    for (int i = 0; i < 30; ++i) {
+        some.set["a" + std::to_string(i)] = "1";
+        more.set["b" + std::to_string(i)] = "1";
+    }
+    const auto refused_twice = [&](auto first) {
+        first.metadata = some;
+        EXPECT_EQ(world.refuse(first), "");
+        first.metadata = more;
+        EXPECT_EQ(world.refuse(first), "parameter_invalid") << name_of({{}, {}, {}, first});
+        first.metadata.clear = true;
+        EXPECT_EQ(world.refuse(first), "");
+    };
+    refused_twice(UpdateCustomer{.id = customer});
+    refused_twice(UpdatePaymentIntent{.id = payment.id});
+    refused_twice(UpdateCharge{.id = payment.latest_charge, .payment_intent = payment.id});
+    const CreateRefund refund{.id = Id<Refund>(world.next_id()), .payment_intent = payment.id};
+    world.run(refund);
+    refused_twice(UpdateRefund{.id = refund.id, .payment_intent = payment.id});
+    const Id<PaymentMethod> card = world.card();
+    world.run(AttachPaymentMethod{card, customer});
+    refused_twice(UpdatePaymentMethod{.id = card});
+}
+
 TEST(Tokens, PayDirectly) {
     TestWorld world;
     CreateToken creation;

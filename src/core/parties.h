@@ -18,8 +18,10 @@
 
 namespace holdfast::core {
 
-/// Limits: 50 keys, 40 characters each, values 500; checked at the edge (api) and asserted here.
+/// Limits: 50 keys, 40 characters each, values 500. The edge (api) checks what is sent; that
+/// updates together stay within the number of keys is checked by the rules.
 using Metadata = std::map<std::string, std::string, std::less<>>;
+inline constexpr std::size_t metadata_keys_max = 50;
 
 enum class ObjectKind : std::uint8_t {
     Account,

@@ -134,6 +134,7 @@ Result<Verdict> apply(Decision& decision, const UpdatePaymentMethod& command) {
     command.billing_details.apply_to(method.billing_details);
     command.allow_redisplay.apply_to(method.allow_redisplay);
     command.metadata.apply_to(method.metadata);
+    TRY_VOID(check_metadata(method.metadata));
     const PaymentMethod& stored = decision.put(std::move(method));
     decision.emit("payment_method.updated", stored);
     return decision.answer(snapshot(stored));

@@ -147,6 +147,7 @@ Result<Verdict> apply(Decision& decision, const UpdatePaymentIntent& command) {
     if (command.amount_minor.set || command.currency.set) TRY_VOID(check_amount(payment.amount));
     if (command.customer.set) TRY_VOID(check_customer(decision, payment.customer));
 
+    TRY_VOID(check_metadata(payment.details.metadata));
     std::optional<MethodChoice> choice;
     if (names_method(command.payment_method)) {
         TRY(choice, choose_method(decision, *command.payment_method, payment.customer));

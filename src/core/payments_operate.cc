@@ -122,6 +122,7 @@ Result<Verdict> apply(Decision& decision, const CapturePaymentIntent& command) {
     command.statement_descriptor_suffix.apply_to(payment.details.statement_descriptor_suffix);
     command.metadata.apply_to(payment.details.metadata);
 
+    TRY_VOID(check_metadata(payment.details.metadata));
     Operation operation =
         plan_follow_up(decision, payment, charge, OperationKind::Capture, amount);
     decision.put(std::move(payment));

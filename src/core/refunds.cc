@@ -146,6 +146,7 @@ Result<Verdict> apply(Decision& decision, const UpdateRefund& command) {
     TRY(Refund refund, existing_refund(decision, command));
     command.metadata.apply_to(refund.metadata);
     const Refund& stored = decision.put(std::move(refund));
+    TRY_VOID(check_metadata(refund.metadata));
     decision.emit("refund.updated", stored);
     decision.emit("charge.refund.updated", stored);
     return decision.answer(snapshot(stored));
@@ -162,6 +163,7 @@ Result<Verdict> apply(Decision& decision, const UpdateCharge& command) {
     command.shipping.apply_to(charge.details.shipping);
     command.metadata.apply_to(charge.details.metadata);
     const Charge& stored = decision.put(std::move(charge));
+    TRY_VOID(check_metadata(charge.details.metadata));
     decision.emit("charge.updated", stored);
     return decision.answer(snapshot(stored));
 }

@@ -40,6 +40,14 @@ inline Error no_such_payment(Id<PaymentIntent> id) {
     return not_found("payment_intent", id, "intent");
 }
 
+/// Of an object after an update.
+inline Result<void> check_metadata(const Metadata& metadata) {
+    if (metadata.size() <= metadata_keys_max) return {};
+    return fail(refusal("parameter_invalid",
+                        fmt::format("You can have up to {} metadata keys", metadata_keys_max),
+                        "metadata"));
+}
+
 /// "requires_capture, requires_confirmation"
 inline std::string list_of(std::initializer_list<PaymentIntentStatus> statuses) {
     std::string text;
