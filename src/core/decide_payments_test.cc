@@ -383,6 +383,21 @@ TEST(Payments, AmountsAreChecked) {
     }
 }
 
+TEST(Payments, PartsOfAnAmountAreWhatCardNetworksCarry) {
+    TestWorld world;
+    auto creation = world.creation(5'000, true, CaptureMethod::Manual);
+    creation.payment_intent.amount.currency = *Currency::parse("kwd");
+    const PaymentIntent held = payment_in(world.run(creation));
+    EXPECT_EQ(world.refuse(CapturePaymentIntent{.id = held.id, .amount_to_capture_minor = 1'001}),
+              "invalid_charge_amount");
+    world.run(CapturePaymentIntent{.id = held.id, .amount_to_capture_minor = 1'010});
+    CreateRefund refund{.id = Id<Refund>(world.next_id()), .payment_intent = held.id};
+    refund.amount_minor = 5;
+    EXPECT_EQ(world.refuse(refund), "invalid_charge_amount");
+    refund.amount_minor = 10;
+    EXPECT_EQ(world.refuse(refund), "");
+}
+
 TEST(Payments, ConfirmingNeedsACard) {
     TestWorld world;
     auto creation = world.creation(1000, false);

@@ -107,13 +107,16 @@ Result<void> check_amount(Money amount) {
                             fmt::format("Amount must be no more than {} {}", display_amount(most),
                                         currency.code()),
                             "amount"));
-    const std::int64_t step = amount_step_minor(currency);
-    if (amount.minor % step != 0)
-        return fail(refusal("invalid_charge_amount",
-                            fmt::format("Amounts in {} must be divisible by {}", currency.code(),
-                                        step),
-                            "amount"));
-    return {};
+    return check_step(amount, "amount");
+}
+
+Result<void> check_step(Money amount, std::string_view param) {
+    const std::int64_t step = amount_step_minor(amount.currency);
+    if (amount.minor % step == 0) return {};
+    return fail(refusal("invalid_charge_amount",
+                        fmt::format("Amounts in {} must be divisible by {}", amount.currency.code(),
+                                    step),
+                        param));
 }
 
 Result<Verdict> apply(Decision& decision, const CreatePaymentIntent& command) {
@@ -144,10 +147,10 @@ Result<Verdict> apply(Decision& decision, const UpdatePaymentIntent& command) {
     TRY_VOID(check_state(command, existing->status));
     PaymentIntent payment = *existing;
     apply_changes(command, payment);
+    TRY_VOID(check_metadata(payment.details.metadata));
     if (command.amount_minor.set || command.currency.set) TRY_VOID(check_amount(payment.amount));
     if (command.customer.set) TRY_VOID(check_customer(decision, payment.customer));
 
-    TRY_VOID(check_metadata(payment.details.metadata));
     std::optional<MethodChoice> choice;
     if (names_method(command.payment_method)) {
         TRY(choice, choose_method(decision, *command.payment_method, payment.customer));

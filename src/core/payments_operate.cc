@@ -118,6 +118,7 @@ Result<Verdict> apply(Decision& decision, const CapturePaymentIntent& command) {
                             "The payment could not be captured because the requested capture "
                             "amount is greater than the authorized amount.",
                             "amount_to_capture"));
+    TRY_VOID(check_step(amount, "amount_to_capture"));
     command.statement_descriptor.apply_to(payment.details.statement_descriptor);
     command.statement_descriptor_suffix.apply_to(payment.details.statement_descriptor_suffix);
     command.metadata.apply_to(payment.details.metadata);

@@ -42,6 +42,7 @@ Result<Money> refundable_amount(const CreateRefund& command, const Charge& charg
                                         "charge ({})",
                                         display_amount(amount), display_amount(left)),
                             "amount"));
+    TRY_VOID(check_step(amount, "amount"));
     return amount;
 }
 
@@ -145,8 +146,8 @@ Result<Verdict> settle_refund(Decision& decision, PaymentIntent payment, Operati
 Result<Verdict> apply(Decision& decision, const UpdateRefund& command) {
     TRY(Refund refund, existing_refund(decision, command));
     command.metadata.apply_to(refund.metadata);
-    const Refund& stored = decision.put(std::move(refund));
     TRY_VOID(check_metadata(refund.metadata));
+    const Refund& stored = decision.put(std::move(refund));
     decision.emit("refund.updated", stored);
     decision.emit("charge.refund.updated", stored);
     return decision.answer(snapshot(stored));
@@ -162,8 +163,8 @@ Result<Verdict> apply(Decision& decision, const UpdateCharge& command) {
     command.transfer_group.apply_to(charge.details.transfer_group);
     command.shipping.apply_to(charge.details.shipping);
     command.metadata.apply_to(charge.details.metadata);
-    const Charge& stored = decision.put(std::move(charge));
     TRY_VOID(check_metadata(charge.details.metadata));
+    const Charge& stored = decision.put(std::move(charge));
     decision.emit("charge.updated", stored);
     return decision.answer(snapshot(stored));
 }

@@ -17,6 +17,10 @@ constexpr bool is_open(PaymentIntentStatus status) {
 /// Errors: amount_too_small, amount_too_large, invalid_charge_amount.
 Result<void> check_amount(Money amount);
 
+/// Captures and refunds too are multiples of what card networks carry. Error
+/// invalid_charge_amount.
+Result<void> check_step(Money amount, std::string_view param);
+
 /// Makes `payment` processing and returns the authorization or sale to start for it.
 Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
                              const PaymentMethod& method);
