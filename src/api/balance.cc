@@ -59,7 +59,7 @@ Task<Reply> list_balance_transactions(Services& services, Call& call) {
         if (id)
             query.source = *id;
         else
-            params.problem(missing_resource("source", *source, "source"));
+            params.problem(missing_reference("source", *source, "source"));
     }
     if (auto type = params.text("type", 100)) {
         query.posting = posting_of_type(*type);

@@ -48,7 +48,7 @@ std::optional<Uuid> cursor(Params& params, std::string_view name) {
     if (!text) return std::nullopt;
     const std::size_t digits = text->rfind('_') + 1;
     auto id = Uuid::from_base62(std::string_view(*text).substr(digits));
-    if (!id) params.problem(missing_resource("object", *text, name));
+    if (!id) params.problem(missing_reference("object", *text, name));
     return id;
 }
 

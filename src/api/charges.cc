@@ -46,11 +46,15 @@ Task<Reply> capture_charge(Services& services, Call& call) {
     CO_TRY(auto expand, expand_of(call, ObjectKind::Charge));
     CO_TRY_VOID(params.done());
     CO_TRY(auto charge, co_await charge_in_path(services, call));
-    if (charge.captured)
+    capture.id = charge.payment_intent;
+    // Asked even when it is captured: that may be what an earlier request under this key did.
+    auto executed = co_await execute(services, call, std::move(capture), ExpandTree{});
+    if (!executed && charge.captured && executed.error().code == "payment_intent_unexpected_state")
         co_return fail(ErrorClass::Conflict, "charge_already_captured",
                        "Charge " + charge.id.str() + " has already been captured.");
-    capture.id = charge.payment_intent;
-    CO_TRY(auto reply, co_await execute(services, call, std::move(capture), ExpandTree{}));
+    if (!executed && executed.error().param == "amount_to_capture")
+        executed.error().param = "amount"; // its name here
+    CO_TRY(auto reply, std::move(executed));
     if (reply.status != 200) co_return reply;
     CO_TRY(auto captured, co_await services.store.find(call.account->id, charge.id, call.deadline));
     CHECK(captured.has_value());

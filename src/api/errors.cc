@@ -119,6 +119,12 @@ Error missing_resource(std::string_view what, std::string_view id, std::string_v
             .param = std::string(param)};
 }
 
+Error missing_reference(std::string_view what, std::string_view id, std::string_view param) {
+    Error error = missing_resource(what, id, param);
+    error.kind = ErrorClass::Invalid;
+    return error;
+}
+
 Error invalid_parameter(std::string_view code, std::string_view param, std::string message) {
     return {.kind = ErrorClass::Invalid,
             .code = std::string(code),

@@ -34,8 +34,10 @@ Reply error_reply(const Error& error);
 /// 402 for a declined payment; `payment_intent` is its JSON, empty for none.
 Reply declined_reply(const core::PaymentError& declined, std::string_view payment_intent);
 
-/// The errors that handlers raise.
+/// The errors that handlers raise. What the path names and is not there is a 404; what a parameter
+/// names, a 400: the resource of the request itself is there.
 Error missing_resource(std::string_view what, std::string_view id, std::string_view param);
+Error missing_reference(std::string_view what, std::string_view id, std::string_view param);
 Error invalid_parameter(std::string_view code, std::string_view param, std::string message);
 
 } // namespace holdfast::api

@@ -64,9 +64,9 @@ Task<ResolvedCard> resolve_card(Services& services, Call& call, CardInput input,
             co_return ResolvedCard{.vaulted = std::move(*built_in)};
     }
     auto id = Id<core::Token>::parse(input.token);
-    if (!id) co_return fail(missing_resource("token", input.token, param));
+    if (!id) co_return fail(missing_reference("token", input.token, param));
     CO_TRY(auto token, co_await services.store.find(call.account->id, *id, call.deadline));
-    if (!token) co_return fail(missing_resource("token", input.token, param));
+    if (!token) co_return fail(missing_reference("token", input.token, param));
     co_return ResolvedCard{.vaulted = {token->vault_token, token->card},
                            .billing_details = token->billing_details,
                            .token = *id};
@@ -108,7 +108,7 @@ Task<std::optional<core::PaymentMethodChoice>> resolve_instrument(Services& serv
             !call.account->livemode && gateway::built_in_card(*input.payment_method).has_value();
         if (!built_in)
             co_return fail(
-                missing_resource("PaymentMethod", *input.payment_method, "payment_method"));
+                missing_reference("PaymentMethod", *input.payment_method, "payment_method"));
         input.card = CardInput{.token = *input.payment_method};
     }
     if (!input.card) co_return std::nullopt;

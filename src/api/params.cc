@@ -80,9 +80,7 @@ void Params::not_one_of(std::string_view name, std::span<const std::string_view>
 }
 
 void Params::missing(std::string_view name, std::string_view what, std::string_view given) {
-    Error error = missing_resource(what, shown(given), full_name(name));
-    error.kind = ErrorClass::Invalid; // 400: the resource of the request itself is there
-    problem(std::move(error));
+    problem(missing_reference(what, shown(given), full_name(name)));
 }
 
 std::optional<std::string> Params::text(std::string_view name, std::size_t length_max) {

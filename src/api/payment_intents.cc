@@ -45,10 +45,8 @@ struct ConfirmOptions {
 ConfirmOptions confirm_options(Params& params) {
     ConfirmOptions options;
     options.error_on_requires_action = params.boolean("error_on_requires_action").value_or(false);
-    if (params.is_text("off_session")) {
-        auto text = params.text("off_session", 20);
-        options.off_session = text && *text != "false";
-    }
+    auto off_session = params.text("off_session", 20); // true, or for what: "one_off", "recurring"
+    options.off_session = off_session && *off_session != "false";
     ignore_unused(params, {"mandate", "mandate_data", "radar_options", "use_stripe_sdk",
                            "payment_method_options"});
     return options;
@@ -174,8 +172,11 @@ Task<Reply> confirm_payment_intent(Services& services, Call& call) {
     Params& params = call.params;
     CO_TRY(auto id, path_id<PaymentIntent>(call, "payment_intent"));
     core::ConfirmPaymentIntent confirm{.id = id};
-    if (auto method = params.named<CaptureMethod>("capture_method"))
-        confirm.capture_method = {true, *method};
+    // When the money is taken is the merchant's to say: to a payer the parameter is unknown.
+    if (!call.publishable) {
+        if (auto method = params.named<CaptureMethod>("capture_method"))
+            confirm.capture_method = {true, *method};
+    }
     confirm.setup_future_usage = setup_future_usage(params);
     confirm.receipt_email = params.text_change("receipt_email", 800);
     confirm.return_url = params.text_change("return_url");

@@ -33,8 +33,10 @@ Task<Reply> update_payment_method(Services& services, Call& call) {
 namespace {
 
 /// pm_card_visa and its kin name no row: attaching one makes a payment method first. Both halves
-/// have ids derived from the request, so a repeat finds what the first did.
+/// have ids derived from the request, so a repeat finds what the first did. Without a customer to
+/// keep it none is made.
 Task<Id<PaymentMethod>> materialize_built_in(Services& services, Call& call,
+                                             Id<core::Customer> customer,
                                              gateway::Vaulted vaulted) {
     core::CreatePaymentMethod create;
     PaymentMethod& method = create.payment_method;
@@ -45,6 +47,9 @@ Task<Id<PaymentMethod>> materialize_built_in(Services& services, Call& call,
     const Id<PaymentMethod> id = method.id;
     CO_TRY(auto existing, co_await services.store.find(call.account->id, id, call.deadline));
     if (existing) co_return id;
+    CO_TRY(auto keeper, co_await services.store.find(call.account->id, customer, call.deadline));
+    if (!keeper || keeper->deleted)
+        co_return fail(missing_reference("customer", customer.str(), "customer"));
     core::RequestContext keyless{.request_id = call.request.request_id};
     core::Command command{.account = call.account->id,
                           .request = std::move(keyless),
@@ -86,7 +91,8 @@ Task<Reply> attach_payment_method(Services& services, Call& call) {
         auto built_in = call.account->livemode ? std::nullopt : gateway::built_in_card(name);
         if (!built_in) co_return fail(missing_resource("PaymentMethod", name, "id"));
         if (auto refused = refused_at_attach(call, built_in->vault_token)) co_return *refused;
-        CO_TRY(attach.id, co_await materialize_built_in(services, call, std::move(*built_in)));
+        CO_TRY(attach.id,
+               co_await materialize_built_in(services, call, *customer, std::move(*built_in)));
     }
     co_return co_await execute(services, call, std::move(attach), std::move(expand));
 }
@@ -112,7 +118,7 @@ Task<Reply> list_payment_methods(Services& services, Call& call) {
         CO_TRY(auto customer,
                co_await services.store.find(call.account->id, query.customer, call.deadline));
         if (!customer || customer->deleted)
-            co_return fail(missing_resource("customer", query.customer.str(), "customer"));
+            co_return fail(missing_reference("customer", query.customer.str(), "customer"));
     }
     CO_TRY(auto page, co_await services.store.list_payment_methods(
                           call.account->id, std::move(query), call.deadline));

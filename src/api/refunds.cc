@@ -39,7 +39,7 @@ Task<Reply> create_refund(Services& services, Call& call) {
     if (charge_id) {
         CO_TRY(auto charge,
                co_await services.store.find(call.account->id, *charge_id, call.deadline));
-        if (!charge) co_return fail(missing_resource("charge", charge_id->str(), "charge"));
+        if (!charge) co_return fail(missing_reference("charge", charge_id->str(), "charge"));
         if (payment_id && charge->payment_intent != *payment_id)
             co_return fail(invalid_parameter("parameter_invalid", "charge",
                                              "The charge does not belong to the payment_intent."));

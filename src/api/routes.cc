@@ -78,7 +78,9 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
     return pattern.empty() && path.empty();
 }
 
-std::string_view text(Method method) {
+} // namespace
+
+std::string_view to_string(Method method) {
     switch (method) {
         case Method::Get: return "GET";
         case Method::Post: return "POST";
@@ -87,14 +89,12 @@ std::string_view text(Method method) {
     return {};
 }
 
-} // namespace
-
 Match match_route(std::string_view method, std::string_view path) {
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
     Match match;
     for (const Route& route : routes) {
         if (!matches(route.pattern, path, match.path_ids)) continue;
-        if (text(route.method) == method) {
+        if (to_string(route.method) == method) {
             match.route = &route;
             return match;
         }

@@ -12,6 +12,8 @@ namespace holdfast::api {
 
 enum class Method : std::uint8_t { Get, Post, Delete };
 
+std::string_view to_string(Method method); ///< as in a request
+
 struct Route {
     Method method;
     std::string_view pattern; ///< {} stands for one segment

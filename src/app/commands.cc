@@ -1,6 +1,7 @@
 #include "app/commands.h"
 
 #include "api/directory.h"
+#include "api/routes.h"
 #include "app/admin.h"
 #include "app/up.h"
 #include "base/files.h"
@@ -256,6 +257,21 @@ Result<void> keys_revoke(const Target& target, const KeyOptions& options) {
     return with_store(place.database_url, "keys", [&](store::Store& store) {
         return revoke_key(Env::current(), store, options);
     });
+}
+
+Result<void> print_routes() {
+    JsonWriter w;
+    w.begin_array();
+    for (const api::Route& route : api::all_routes()) {
+        w.begin_object();
+        w.field("method", api::to_string(route.method));
+        w.field("path", route.pattern);
+        w.field("publishable", route.publishable);
+        w.end_object();
+    }
+    w.end_array();
+    print_line(std::move(w).take());
+    return {};
 }
 
 } // namespace holdfast::app

@@ -37,6 +37,9 @@ Result<void> keys_list(const Target& target, const KeyOptions& options);
 Result<void> keys_roll(const Target& target, const KeyOptions& options);
 Result<void> keys_revoke(const Target& target, const KeyOptions& options);
 
+/// Prints what the API answers: [{"method","path","publishable"}], {} in a path standing for an id.
+Result<void> print_routes();
+
 /// Recomputes the ledger from its entries, checks the chain of seals and compares with the
 /// acquirer's books; prints JSON. Error Conflict "ledger_differs" when anything differs.
 Result<void> check_ledger(const Target& target);

@@ -169,6 +169,12 @@ void declare_check(CLI::App& app, Action& action) {
     ledger->callback([&action] { action = [] { return check_ledger(target); }; });
 }
 
+void declare_routes(CLI::App& app, Action& action) {
+    app.add_subcommand("routes", "Print what the API answers, as JSON")->callback([&action] {
+        action = print_routes;
+    });
+}
+
 /// Card data passes through memory: no core dumps, no ptrace. The leak check of a sanitized build
 /// is a ptrace of itself.
 void forbid_dumps() {
@@ -189,6 +195,7 @@ int run(int argc, char** argv) {
     declare_keys(app, action);
     declare_check(app, action);
     declare_config(app, action);
+    declare_routes(app, action);
     CLI11_PARSE(app, argc, argv);
     forbid_dumps();
     static RealEnv env;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const binary = process.env.TEST_BINARY ?? 'build/test/holdfast';
+export const binary = process.env.TEST_BINARY ?? 'build/test/holdfast';
 const startPatienceMs = 180_000;
 const stopPatienceMs = 60_000;
 
@@ -102,18 +102,34 @@ export class Platform {
     return { status: response.status, headers: response.headers, text, json: parsed(text) };
   }
 
-  /// Runs a holdfast command on this platform's data and returns its output.
-  async command(...args) {
-    const child = spawn(binary, [...args, '--data', join(this.directory, 'data')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk) => (out += chunk));
-    child.stderr.on('data', (chunk) => (err += chunk));
-    const [code] = await once(child, 'exit');
-    return { code, out, err };
+  /// The answer of the database to an SQL statement: a line per row, columns parted by '|'.
+  async sql(statement) {
+    const quiet = ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1'];
+    const { code, out, err } = await run('psql', [
+      ...quiet,
+      ...['-d', this.ready.database_url, '-c', statement],
+    ]);
+    if (code !== 0) throw new Error(`psql: ${err}`);
+    return out.trimEnd();
   }
+
+  /// Runs a holdfast command on this platform's data and returns its output.
+  command(...args) {
+    return holdfast(...args, '--data', join(this.directory, 'data'));
+  }
+}
+
+/// Runs a holdfast command that needs no platform.
+export const holdfast = (...args) => run(binary, args);
+
+async function run(program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk) => (out += chunk));
+  child.stderr.on('data', (chunk) => (err += chunk));
+  const [code] = await once(child, 'close');
+  return { code, out, err };
 }
 
 function parsed(text) {
