@@ -19,6 +19,7 @@ struct Expandable {
     std::string_view field;
     Target target;
     ObjectKind kind = ObjectKind::Account;
+    ObjectKind or_kind = ObjectKind::Account; ///< where two kinds may stand
 };
 
 constexpr Expandable payment_intent_fields[] = {
@@ -61,7 +62,7 @@ constexpr Expandable payment_method_fields[] = {
     {"customer", Target::Object, ObjectKind::Customer},
 };
 constexpr Expandable balance_transaction_fields[] = {
-    {"source", Target::Object, ObjectKind::Charge}, // or Refund, by the row
+    {"source", Target::Object, ObjectKind::Charge, ObjectKind::Refund},
 };
 
 std::span<const Expandable> expandable_fields(ObjectKind kind) {
@@ -135,6 +136,7 @@ Result<ExpandTree> parse_expand(ObjectKind kind, const std::vector<std::string>&
         }
         ExpandTree* node = &root;
         ObjectKind at = kind;
+        ObjectKind or_at = ObjectKind::Account;
         for (std::size_t depth = 0; !rest.empty(); ++depth) {
             if (depth == expand_depth_max)
                 return fail(invalid_parameter(
@@ -144,10 +146,12 @@ Result<ExpandTree> parse_expand(ObjectKind kind, const std::vector<std::string>&
             const std::size_t dot = rest.find('.');
             const std::string_view field = rest.substr(0, dot);
             const Expandable* e = expandable(at, field);
+            if (!e) e = expandable(or_at, field);
             const bool leaf = dot == std::string_view::npos;
             if (!e || (!leaf && e->target != Target::Object)) return fail(not_expandable(path));
             node = &node->children[std::string(field)];
             at = e->kind;
+            or_at = e->or_kind;
             if (leaf) break;
             rest.remove_prefix(dot + 1);
             if (rest.empty()) return fail(not_expandable(path));
