@@ -40,8 +40,7 @@ LockPlan::LockPlan(const std::vector<core::Needs>& needs) {
         if (one.replay) replays_.push_back(*one.replay);
     }
     sort_unique(replays_);
-    // A RowRef sorts by kind, key and access, so each list below comes out sorted by key, and of
-    // one key Read comes before Lock and Claim.
+    // A RowRef sorts by kind, key and access, so each list below comes out sorted by key.
     sort_unique(refs_);
     for (const RowRef& ref : refs_) {
         Keys& keys = keys_[static_cast<std::size_t>(ref.kind)];
@@ -50,7 +49,6 @@ LockPlan::LockPlan(const std::vector<core::Needs>& needs) {
             continue;
         }
         CHECK(is_lock_root(ref.kind));
-        if (!keys.read.empty() && keys.read.back() == ref.key) keys.read.pop_back();
         if (keys.lock.empty() || keys.lock.back() != ref.key) keys.lock.push_back(ref.key);
         if (ref.access == Access::Claim) {
             claims_.push_back({ref.kind, ref.key, claim_number(ref.kind, ref.key)});

@@ -4,7 +4,8 @@
 // locks: claims by claim number, then object kinds in the order of core::ObjectKind, then keys.
 // Everybody who waits for a lock waits in this order, so no two batches can wait for each other.
 //
-// A key that one command wants to lock and another only to read is locked; one that somebody claims
+// A key that one command wants to lock and another only to read is in both lists: when its lock is
+// skipped because somebody holds it, the reader must still find the row. One that somebody claims
 // is locked too, if it exists. Needs may repeat; the plan does not.
 
 #include "core/unit_of_work.h"
@@ -30,7 +31,8 @@ class LockPlan {
     };
     const std::vector<Claim>& claims() const { return claims_; } ///< by number
 
-    /// Keys to lock if they exist, and keys only to read; sorted, disjoint.
+    /// Keys to lock if they exist, and keys that somebody only reads; each list sorted. Read after
+    /// the locks were taken, so that a row in both is the same in both.
     const std::vector<core::RowKey>& lock(core::ObjectKind kind) const { return of(kind).lock; }
     const std::vector<core::RowKey>& read(core::ObjectKind kind) const { return of(kind).read; }
     const std::vector<core::RowKey>& replays() const { return replays_; }

@@ -131,6 +131,18 @@ TEST_P(StoreContract, ReportsABusyRowAndDoesNotWait) {
     get(lane_->rollback(soon()));
 }
 
+TEST_P(StoreContract, ShowsABusyRowToThoseWhoOnlyReadIt) {
+    const auto payment = samples::bare_payment(account_);
+    insert(payment);
+    auto other = get(store().open_lane(soon()));
+    begin(*other, {need(payment, Access::Lock)});
+    Batch batch = begin(*lane_, {need(payment, Access::Read), need(payment, Access::Lock)});
+    EXPECT_THAT(batch.busy, ElementsAre(ref(payment, Access::Lock)));
+    EXPECT_TRUE(batch.work.payment_intents.find(account_, payment.id));
+    get(lane_->rollback(soon()));
+    get(other->rollback(soon()));
+}
+
 TEST_P(StoreContract, ReadsARowThatIsLocked) {
     const auto payment = samples::bare_payment(account_);
     insert(payment);
