@@ -178,8 +178,9 @@ TEST_P(StoreContract, WaitsForALockWithinItsDeadline) {
     begin(*other, {need(payment, Access::Lock)});
     const Error error = error_of(lane_->begin({need(payment, Access::Lock)}, LockMode::Wait,
                                               Deadline::after(std::chrono::milliseconds{150})));
-    EXPECT_THAT(error.code, testing::AnyOf("lock_timeout", "deadline_passed"));
-    EXPECT_NE(error.kind, ErrorClass::Unknown);
+    // lock_timeout, statement_timeout and our own clock end at the same moment: any may be first.
+    EXPECT_TRUE(error.kind == ErrorClass::Deadline || error.code == "lock_timeout")
+        << to_string(error);
     EXPECT_EQ(error_of(lane_->begin({}, LockMode::Skip, soon())).code, "lane_broken");
     get(lane_->reopen(soon()));
 
