@@ -168,9 +168,9 @@ CREATE INDEX refunds_by_charge ON refunds (account_id, charge, created, sequence
 CREATE INDEX refunds_by_payment_intent ON refunds (account_id, payment_intent, created, sequence)
     WHERE payment_intent IS NOT NULL;
 
--- One call to the acquirer. started_in is the transaction that wrote it: the resolver reads rows in this order up to
--- the oldest transaction still running, so it can't miss one that commits late, whatever the
--- clocks say.
+-- One call to the acquirer. started_in is the transaction that wrote it: the resolver looks at the
+-- rows of transactions that its last look could not see, so it can't miss one that commits late,
+-- whatever the clocks say.
 CREATE TABLE operations (
     account_id     uuid NOT NULL,
     id             uuid NOT NULL,
@@ -190,13 +190,13 @@ CREATE TABLE operations (
 ) WITH (fillfactor = 50);
 CREATE INDEX operations_by_transaction ON operations (started_in);
 
--- Where the resolver is: operations before swept_to have been looked at, and those that were
--- still open then are listed in open_operations. One row, for all instances.
+-- Where the resolver is: what could be seen when it last looked. The operations of then that were
+-- still open are listed in open_operations. One row, for all instances.
 CREATE TABLE operation_sweep (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    swept_to  xid8 NOT NULL
+    seen      pg_snapshot NOT NULL
 );
-INSERT INTO operation_sweep (swept_to) VALUES ('0');
+INSERT INTO operation_sweep (seen) VALUES ('3:3:'); -- nothing yet: 3 is the first transaction
 
 CREATE TABLE open_operations (
     account_id uuid NOT NULL,

@@ -36,22 +36,25 @@ inline constexpr Statement fold_balances{
     " SELECT count(*) FROM folded",
     {oid::int4}};
 
-/// Looks at the operations written since the last sweep, up to the oldest transaction that still
-/// runs, and lists those that are open; drops from the list those that no longer are. Does nothing
-/// while another instance does it.
+/// Looks at the operations that the last sweep could not see, which are those of transactions that
+/// ran then or began later, and lists those that are open; drops from the list those that no longer
+/// are. Does nothing while another instance does it. A snapshot and not its oldest transaction
+/// marks the place: somebody's transaction that stays open must hide nothing.
 inline constexpr Statement sweep_operations{
     "sweep_operations",
-    "WITH sweep AS MATERIALIZED (SELECT swept_to, pg_snapshot_xmin(pg_current_snapshot()) AS "
-    "horizon"
+    "WITH sweep AS MATERIALIZED (SELECT seen, pg_current_snapshot() AS sees"
     " FROM operation_sweep FOR UPDATE SKIP LOCKED),"
-    " found AS (INSERT INTO open_operations (account_id, id) SELECT o.account_id, o.id"
-    " FROM sweep JOIN operations AS o"
-    " ON o.started_in >= sweep.swept_to AND o.started_in < sweep.horizon"
-    " WHERE o.state = 'started' ON CONFLICT DO NOTHING),"
+    " fresh AS (SELECT o.account_id, o.id, o.state"
+    " FROM sweep JOIN operations AS o ON o.started_in >= pg_snapshot_xmax(sweep.seen)"
+    " UNION ALL SELECT o.account_id, o.id, o.state"
+    " FROM sweep CROSS JOIN LATERAL pg_snapshot_xip(sweep.seen) AS ran(number)"
+    " JOIN operations AS o ON o.started_in = ran.number),"
+    " found AS (INSERT INTO open_operations (account_id, id) SELECT account_id, id FROM fresh"
+    " WHERE state = 'started' ON CONFLICT DO NOTHING),"
     " concluded AS (DELETE FROM open_operations AS p USING sweep WHERE (SELECT o.state"
     " FROM operations AS o WHERE o.account_id = p.account_id AND o.id = p.id) <> 'started')"
-    " UPDATE operation_sweep AS s SET swept_to = sweep.horizon FROM sweep"
-    " WHERE sweep.horizon > sweep.swept_to"};
+    " UPDATE operation_sweep AS s SET seen = sweep.sees FROM sweep"
+    " WHERE pg_snapshot_xmax(sweep.sees) > pg_snapshot_xmax(sweep.seen)"};
 
 inline constexpr SqlText stale_operations_sql = [] {
     SqlText sql;

@@ -169,5 +169,25 @@ TEST_F(LaneTest, AnOperationThatCommitsLateIsNotMissed) {
     EXPECT_EQ(stale(), 2u);
 }
 
+TEST_F(LaneTest, ATransactionThatStaysOpenHidesNoOperation) {
+    const auto stale = [&] {
+        return db_.get(db_.store().stale_operations(samples::at_second(1000), 10, soon())).size();
+    };
+    auto outsider = db_.connect("postgres");
+    db::Pipeline stay;
+    stay.begin();
+    stay.add_sql("SELECT pg_current_xact_id()");
+    db_.get(outsider->run(stay, soon()));
+    auto lane = db_.get(db_.store().open_lane(soon()));
+    for (std::size_t i = 1; i <= 3; ++i) {
+        Batch batch = begin(*lane);
+        const auto payment = samples::bare_payment(account_);
+        batch.work.payment_intents.insert(payment);
+        batch.work.operations.insert(samples::operation(payment));
+        db_.get(lane->commit(std::move(batch.work), 1, soon()));
+        EXPECT_EQ(stale(), i);
+    }
+}
+
 } // namespace
 } // namespace holdfast::store
