@@ -27,7 +27,8 @@ struct DecideContext {
     const Account& account; ///< of the command; fees and mode
     const Identity& identity;
     Uuid owner;             ///< this process instance, owner of operations it starts
-    Duration operation_ttl; ///< valid_until = now + this
+    /// Of operations that are started; by the database's clock, which all instances share.
+    WallTime operation_valid_until;
 };
 
 struct Verdict {

@@ -302,7 +302,7 @@ TEST(Payments, CreatedEventShowsThePaymentBeforeItsConfirmation) {
     const Command command{.account = world.account.id, .received = world.now, .body = creation};
     UnitOfWork work;
     const DecideContext context{world.now, world.account, world.identity, world.owner,
-                                std::chrono::seconds{15}};
+                                world.now + std::chrono::seconds{15}};
     ASSERT_TRUE(decide(command, work, context).has_value());
     ASSERT_EQ(work.events.size(), 1u);
     EXPECT_EQ(restore<PaymentIntent>(work.events[0].object)->status, Status::RequiresConfirmation);

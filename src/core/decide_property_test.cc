@@ -170,7 +170,7 @@ TEST(Storm, RandomCommandsOnRandomRowsChangeNothingWhenRefused) {
         }
         const UnitOfWork before = work;
         const DecideContext context{world.now, world.account, world.identity, world.owner,
-                                    std::chrono::seconds{15}};
+                                    world.now + std::chrono::seconds{15}};
         const auto verdict = decide(command, work, context);
         if (!verdict)
             RC_ASSERT(work == before);

@@ -151,7 +151,7 @@ TEST(Replay, WithinOneBatch) {
     Command command{.account = world.account.id, .received = world.now, .body = creation};
     command.request.replay_key = world.next_id();
     const DecideContext context{world.now, world.account, world.identity, world.owner,
-                                std::chrono::seconds{15}};
+                                world.now + std::chrono::seconds{15}};
     UnitOfWork work;
     const auto first = decide(command, work, context);
     const auto second = decide(command, work, context);

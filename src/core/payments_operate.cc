@@ -13,7 +13,7 @@ Operation blank_operation(const Decision& decision, PaymentIntent& payment, Oper
     operation.payment_intent = payment.id;
     operation.kind = kind;
     operation.started = decision.now();
-    operation.valid_until = decision.operation_deadline();
+    operation.valid_until = decision.operation_valid_until();
     operation.owner = decision.owner();
     operation.metadata = payment.details.metadata;
     operation.request = decision.request();
@@ -122,8 +122,8 @@ Result<Verdict> apply(Decision& decision, const CapturePaymentIntent& command) {
     command.statement_descriptor.apply_to(payment.details.statement_descriptor);
     command.statement_descriptor_suffix.apply_to(payment.details.statement_descriptor_suffix);
     command.metadata.apply_to(payment.details.metadata);
-
     TRY_VOID(check_metadata(payment.details.metadata));
+
     Operation operation =
         plan_follow_up(decision, payment, charge, OperationKind::Capture, amount);
     decision.put(std::move(payment));

@@ -44,7 +44,7 @@ Result<core::Verdict> decide_one(const core::Command& command, store::Batch& loa
                                 .account = *account,
                                 .identity = rules.identity,
                                 .owner = rules.instance,
-                                .operation_ttl = rules.operation_ttl};
+                                .operation_valid_until = loaded.database_now + rules.operation_ttl};
     return core::decide(command, loaded.work, context);
 }
 

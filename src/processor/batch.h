@@ -7,9 +7,10 @@
 // shares a key with it, so that one object's commands stay in order. Nothing is answered here: an
 // answer may rest on a neighbour's change, so all of them wait until the batch is durable.
 //
-// Business time is read once per batch. A takeover of an operation (ClaimOperation) is decided by
-// the database's clock instead: an instance with a fast clock must not take what is still in the
-// hands of its owner.
+// Business time is read once per batch. Until when an operation is its owner's, and whether it may
+// be taken over (ClaimOperation), goes by the database's clock instead: an instance with a fast
+// clock must neither take what is still in the hands of its owner nor keep what it started for
+// longer than it should after it has died.
 //
 // No waiting, no I/O. Limit: the batch's size.
 

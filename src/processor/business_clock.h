@@ -4,8 +4,8 @@
 //
 // It never goes back, and an instance whose wall clock is slow follows the database's, read with
 // each batch and carried forward on the monotonic clock. One whose wall clock is fast is ahead of
-// the others, so nothing that decides between instances (who may take over an operation) uses
-// now(): that is decided by the database's own time, within the batch that reads it (batch.h).
+// the others, so nothing that instances decide between them (until when an operation is whose)
+// uses now(), but shared(): the database's time.
 //
 // One per instance, on its loop.
 
@@ -25,6 +25,9 @@ class BusinessClock {
         if (auto database = database_now()) last_ = std::max(last_, *database);
         return last_;
     }
+
+    /// The database's clock where it is known, else the best that there is.
+    WallTime shared() { return database_now().value_or(now()); }
 
     void observe(WallTime database_now) {
         database_ = database_now;

@@ -94,7 +94,7 @@ bool Operations::has_room() const {
 
 Operations::FlightPtr Operations::prepare(core::Operation operation, bool taken_over) {
     auto flight = std::make_shared<Flight>(loop_, std::move(operation));
-    Duration left = flight->operation.valid_until - clock_.now();
+    Duration left = flight->operation.valid_until - clock_.shared();
     flight->window_end = env_.now() + left - options_.operation_margin;
     if (taken_over) {
         flight->executions = executions_max;
@@ -151,7 +151,7 @@ Task<bool> Operations::take_over(core::Operation operation) {
                                .operation = operation.id,
                                .expected_owner = operation.owner,
                                .new_owner = instance_,
-                               .valid_until = clock_.now() + options_.operation_ttl};
+                               .valid_until = clock_.shared() + options_.operation_ttl};
     operation.owner = instance_;
     operation.valid_until = claim.valid_until;
     auto claimed = co_await submit_(command_for(operation, clock_.now(), claim),
@@ -254,7 +254,7 @@ Task<void> Operations::decide_to_reverse(FlightPtr flight) {
                                .operation = operation.id,
                                .expected_owner = instance_,
                                .new_owner = instance_,
-                               .valid_until = clock_.now() + options_.operation_ttl,
+                               .valid_until = clock_.shared() + options_.operation_ttl,
                                .to_reverse = true};
     MonoTime window_end = env_.now() + options_.operation_ttl - options_.operation_margin;
     auto decided = co_await submit_(command_for(operation, clock_.now(), claim),

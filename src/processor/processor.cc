@@ -12,6 +12,8 @@ namespace holdfast::processor {
 
 namespace {
 
+/// By more than this no clock is wrong.
+constexpr Duration clock_skew_max = std::chrono::hours{24 * 365};
 constexpr Duration open_lane_timeout = std::chrono::seconds{10};
 constexpr Duration drain_poll = std::chrono::milliseconds{5};
 
@@ -78,7 +80,7 @@ class BatchingProcessor final : public Processor {
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
     Task<bool> take_over(core::Operation operation) override;
-    WallTime database_now() override { return clock_.database_now().value_or(clock_.now()); }
+    WallTime stale_before() override;
     const Uuid& instance() const override { return instance_; }
     Task<void> drain(Deadline deadline) override;
 
@@ -179,6 +181,12 @@ Task<Outcome> BatchingProcessor::conclude(core::Operation operation, Deadline de
     if (draining_) co_return fail(draining_error());
     CountedCall call(calls_);
     co_return co_await operations_.conclude(std::move(operation), deadline);
+}
+
+/// Before the first batch has told the time, everything that is open may be stale: the batch that
+/// refuses to take it over tells. By our own clock an idle instance that is slow would wait.
+WallTime BatchingProcessor::stale_before() {
+    return clock_.database_now().value_or(clock_.now() + clock_skew_max);
 }
 
 Task<bool> BatchingProcessor::take_over(core::Operation operation) {

@@ -73,8 +73,9 @@ class Processor {
     /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
     /// somebody else's, or settled, or could not be settled yet.
     virtual Task<bool> take_over(core::Operation operation) = 0;
-    /// The database's clock, carried forward since the last batch: it decides who may take over.
-    virtual WallTime database_now() = 0;
+    /// Operations valid until before this may be anybody's: the database's clock, carried forward
+    /// since the last batch. A bound for looking; the batch that takes over decides.
+    virtual WallTime stale_before() = 0;
 
     virtual const Uuid& instance() const = 0;
     /// Stops intake, lets what is under way end, closes the lanes.

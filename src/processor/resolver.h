@@ -6,22 +6,27 @@
 // Every instance runs one. Each round (interval, jittered) it asks the store for operations
 // past their valid_until, oldest first, and takes them over (Processor::take_over): a
 // compare-and-set on the owner decides who may go on, so any number of resolvers can look at the
-// same list. The acquirer is asked; "not found" is never believed while a request may still arrive
-// (operations.h). An operation that can't be settled because the acquirer is away is open again
-// when the claim runs out (operation_ttl), so all are settled within operation_ttl plus an interval
-// after it answers again, well below the 60 s that are promised, after a restart as well.
+// same list. A round goes on, page by page, as long as pages are full and something gets settled:
+// after an outage of the acquirer many are open at once. The acquirer is asked; "not found" is
+// never believed while a request may still arrive (operations.h). An operation that can't be
+// settled because the acquirer is away is open again when the claim runs out (operation_ttl), so
+// all are settled within operation_ttl plus an interval after it answers again, well below the 60 s
+// that are promised, after a restart as well.
 //
 // Limits: at_once_max. Errors are logged and tried again in the next round.
 
 #include "net/gate.h"
+#include "net/timer.h"
 #include "processor/processor.h"
 #include "store/store.h"
+
+#include <unordered_set>
 
 namespace holdfast::processor {
 
 struct ResolverOptions {
     Duration interval = std::chrono::seconds{1};
-    int at_once_max = 32;
+    int at_once_max = 256;
     Registry* metrics = nullptr; ///< null: not exported
 };
 
@@ -37,6 +42,7 @@ class Resolver {
   private:
     Task<void> run();
     Task<void> round();
+    Task<bool> page();
     Task<void> resolve(core::Operation operation);
     Duration pause();
 
@@ -45,7 +51,9 @@ class Resolver {
     Processor& processor_;
     ResolverOptions options_;
     Gauge* stale_gauge_ = nullptr;
-    int resolving_ = 0;
+    std::unordered_set<Id<core::Operation>> resolving_;
+    std::uint64_t settled_ = 0;
+    net::Event ended_; ///< one of resolving_ has
     net::Gate gate_;
 };
 

@@ -28,7 +28,7 @@ class Decision {
     const FeePlan& fees() const { return context_.account.fees; }
     const Uuid& owner() const { return context_.owner; }
     WallTime now() const { return context_.now; }
-    WallTime operation_deadline() const { return context_.now + context_.operation_ttl; }
+    WallTime operation_valid_until() const { return context_.operation_valid_until; }
 
     /// Null when there is no such row.
     template <class T> const T* find(Id<T> id) const { return rows<T>().find(account(), id); }

@@ -113,7 +113,7 @@ Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64
                                 .account = account,
                                 .identity = identity,
                                 .owner = owner,
-                                .operation_ttl = std::chrono::seconds{15}};
+                                .operation_valid_until = now + std::chrono::seconds{15}};
     UnitOfWork work = load(needs(command, identity));
     const UnitOfWork before = work;
     Result<Verdict> verdict = decide(command, work, context);
