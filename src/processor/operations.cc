@@ -19,8 +19,20 @@ constexpr int executions_max = 3;
 bool is_cancelled(const Error& error) { return error.code == "cancelled"; }
 
 /// Holding or taking money, as opposed to what must follow once it is held.
-bool can_be_reversed(core::OperationKind kind) {
+bool is_reversed_when_lost(core::OperationKind kind) {
     return kind == core::OperationKind::Authorize || kind == core::OperationKind::Sale;
+}
+
+/// The acquirer understood the request and will not take it, now or later.
+bool is_refusal(const Error& error) {
+    switch (error.kind) {
+        case ErrorClass::Invalid:
+        case ErrorClass::Forbidden:
+        case ErrorClass::Declined:
+        case ErrorClass::NotFound:
+        case ErrorClass::Conflict: return true;
+        default: return false;
+    }
 }
 
 /// The state of a record that a retry can't change: somebody has recorded, or taken it over.
@@ -236,6 +248,7 @@ Operations::Step Operations::next_step(Flight& flight, Step step,
                                        const Result<gateway::AcquirerAnswer>& answer) {
     if (step == Step::Reverse) return Step::Reverse;
     if (!answer) {
+        if (step == Step::Execute && is_refusal(answer.error())) return Step::Reverse;
         // Unavailable: certainly not sent. Of everything else the acquirer may have heard.
         bool unsent = answer.error().kind == ErrorClass::Unavailable;
         if (step == Step::Execute && unsent && !flight.may_be_known) return Step::Execute;
@@ -243,7 +256,8 @@ Operations::Step Operations::next_step(Flight& flight, Step step,
         if (!std::exchange(flight.was_unknown, true)) metrics_.unknown_began();
         return Step::Inquire;
     }
-    bool again = !can_be_reversed(flight.operation.kind) || flight.executions < executions_max;
+    bool again =
+        !is_reversed_when_lost(flight.operation.kind) || flight.executions < executions_max;
     return again ? Step::Execute : Step::Reverse;
 }
 

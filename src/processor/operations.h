@@ -13,6 +13,8 @@
 //                        a reference once, so we execute the same reference again: a capture, void
 //                        or refund until it is done, an authorization a few times. After that, or
 //                        when somebody else had started it, an authorization is reversed
+//   a refusal            (Invalid, Conflict ...: neither a decision nor a doubt) reversed, of
+//                        whatever kind: asking again would be refused again, for ever
 //
 // Reversing: first the decision is made durable (ClaimOperation::to_reverse), from when on nobody
 // can record an approval; then the reference is reversed, which undoes what was booked and makes
