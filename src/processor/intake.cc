@@ -20,8 +20,12 @@ Error queue_full() {
 
 } // namespace
 
-Intake::Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready)
-    : loop_(loop), queue_max_(queue_max), on_ready_(std::move(on_ready)) {}
+Intake::Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready,
+               OnOrphan on_orphan)
+    : loop_(loop),
+      queue_max_(queue_max),
+      on_ready_(std::move(on_ready)),
+      on_orphan_(std::move(on_orphan)) {}
 
 Intake::~Intake() {
     urgent_.clear();
@@ -195,8 +199,13 @@ void Intake::publish(Ticket* ticket) {
     ticket->state = Ticket::State::Answered;
     --size_;
     leave_lines(*ticket);
-    if (ticket->released) recycle(ticket);
-    else ticket->answered.set();
+    if (!ticket->released) {
+        ticket->answered.set();
+        return;
+    }
+    Result<core::Verdict> unheard = *std::exchange(ticket->answer, std::nullopt);
+    recycle(ticket);
+    if (unheard && unheard->started && on_orphan_) on_orphan_(std::move(*unheard->started));
 }
 
 void Intake::answer(Ticket* ticket, Result<core::Verdict> answer) {

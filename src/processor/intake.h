@@ -17,7 +17,8 @@
 //
 // Who owns a Ticket: Intake, in a pool; the submitter holds it until release(). A submitter that
 // leaves early (deadline, cancelled) calls release() too: a waiting ticket is gone then, one in a
-// batch is skipped if it has not been decided yet.
+// batch is skipped if it has not been decided yet. If it has, and has started an operation, that is
+// given to on_orphan once it is durable: somebody has to carry it on.
 //
 // Plain data structure: no I/O, no waiting; on_ready tells the lanes that there is work. Limits:
 // queue_max tickets. All operations cost O(keys of the ticket).
@@ -90,8 +91,8 @@ struct Ticket : detail::Hook {
     State state = State::Free;
     Track track = Track::Normal;
     bool urgent = false;
-    bool ready = false;     ///< in a ready list
-    bool released = false;  ///< the submitter has left
+    bool ready = false;    ///< in a ready list
+    bool released = false; ///< the submitter has left
     std::uint64_t batch = 0;
     std::vector<Place> places;
     std::optional<Result<core::Verdict>> answer;
@@ -110,7 +111,9 @@ struct Portion {
 
 class Intake {
   public:
-    Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready);
+    using OnOrphan = std::function<void(core::Operation)>;
+    Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready,
+           OnOrphan on_orphan = {});
     ~Intake();
     Intake(const Intake&) = delete;
     Intake& operator=(const Intake&) = delete;
@@ -134,7 +137,7 @@ class Intake {
     /// Answers everything that is not in a batch.
     void refuse_waiting(const Error& error);
 
-    std::size_t size() const { return size_; }       ///< waiting or in a batch
+    std::size_t size() const { return size_; } ///< waiting or in a batch
     std::size_t waiting() const { return waiting_; }
 
   private:
@@ -155,6 +158,7 @@ class Intake {
     net::Loop& loop_;
     std::size_t queue_max_;
     std::function<void(Track)> on_ready_;
+    OnOrphan on_orphan_;
     std::unordered_map<LockKey, Line, LockKeyHash> lines_;
     Ready urgent_, ready_[tracks];
     std::vector<std::unique_ptr<Ticket>> pool_;

@@ -32,12 +32,17 @@ Error refusal(const Error& error) {
 } // namespace
 
 LaneContext::LaneContext(net::Loop& loop, Env& e, const Options& o, Rules r, BusinessClock& c,
-                         Metrics& m)
-    : env(e), options(o), rules(std::move(r)), clock(c), metrics(m),
+                         Metrics& m, Intake::OnOrphan on_orphan)
+    : env(e),
+      options(o),
+      rules(std::move(r)),
+      clock(c),
+      metrics(m),
       work{net::Event(loop, net::Event::Reset::Auto), net::Event(loop, net::Event::Reset::Auto),
            net::Event(loop, net::Event::Reset::Auto)},
-      intake(loop, static_cast<std::size_t>(o.queue_commands_max),
-             [this](Track track) { work_for(track).set(); }) {}
+      intake(
+          loop, static_cast<std::size_t>(o.queue_commands_max),
+          [this](Track track) { work_for(track).set(); }, std::move(on_orphan)) {}
 
 Error LaneContext::expired(const Ticket& ticket) const {
     if (database_away) {

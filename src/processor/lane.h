@@ -33,7 +33,8 @@ namespace holdfast::processor {
 
 /// What the lanes of one instance share.
 struct LaneContext {
-    LaneContext(net::Loop& loop, Env& e, const Options& o, Rules r, BusinessClock& c, Metrics& m);
+    LaneContext(net::Loop& loop, Env& e, const Options& o, Rules r, BusinessClock& c, Metrics& m,
+                Intake::OnOrphan on_orphan);
 
     Env& env;
     const Options& options;

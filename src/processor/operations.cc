@@ -125,18 +125,21 @@ void Operations::land(Flight& flight, std::optional<Outcome> outcome) {
     flight.landed.set();
 }
 
+/// Begins to run an operation, unless it is under way.
+Operations::FlightPtr Operations::launch(core::Operation operation) {
+    if (auto found = flights_.find(operation.id); found != flights_.end()) return found->second;
+    FlightPtr flight = prepare(std::move(operation), false);
+    if (auto spawned = gate_.spawn(fly(flight)); !spawned) land(*flight, std::nullopt);
+    return flight;
+}
+
+void Operations::carry_on(core::Operation operation) { (void)launch(std::move(operation)); }
+
 Task<Outcome> Operations::conclude(core::Operation operation, Deadline deadline) {
-    FlightPtr flight;
-    if (auto found = flights_.find(operation.id); found != flights_.end()) {
-        flight = found->second;
-    } else {
-        flight = prepare(std::move(operation), false);
-        if (auto spawned = gate_.spawn(fly(flight)); !spawned) {
-            land(*flight, std::nullopt);
-        }
-    }
-    CO_TRY(bool landed, co_await flight->landed.wait(deadline));
-    if (landed && flight->outcome) co_return *flight->outcome;
+    FlightPtr flight = launch(std::move(operation));
+    // Whatever happens here, the operation is durable: no error may say that nothing was done.
+    Result<bool> landed = co_await flight->landed.wait(deadline);
+    if (landed && *landed && flight->outcome) co_return *flight->outcome;
     metrics_.left_pending();
     co_return co_await open_answer(flight->operation);
 }
@@ -146,12 +149,11 @@ Task<Outcome> Operations::open_answer(core::Operation operation) {
     Deadline deadline = Deadline::after(open_answer_timeout);
     Outcome outcome{.pending = true};
     if (operation.kind == core::OperationKind::Refund) {
-        CO_TRY(auto refund, co_await store_.find(operation.account, operation.refund, deadline));
-        if (refund) outcome.answer.object = core::snapshot(*refund);
+        auto refund = co_await store_.find(operation.account, operation.refund, deadline);
+        if (refund && *refund) outcome.answer.object = core::snapshot(**refund);
     } else {
-        CO_TRY(auto payment,
-               co_await store_.find(operation.account, operation.payment_intent, deadline));
-        if (payment) outcome.answer.object = core::snapshot(*payment);
+        auto payment = co_await store_.find(operation.account, operation.payment_intent, deadline);
+        if (payment && *payment) outcome.answer.object = core::snapshot(**payment);
     }
     if (outcome.answer.object.bytes.empty()) co_return fail(still_open());
     co_return outcome;

@@ -68,7 +68,8 @@ class BatchingProcessor final : public Processor {
           context_(loop, env, options_,
                    Rules{identity, [this](Id<core::Account> id) { return find_account(id); },
                          instance_, options_.operation_ttl},
-                   clock_, metrics_),
+                   clock_, metrics_,
+                   [this](core::Operation started) { operations_.carry_on(std::move(started)); }),
           operations_(
               loop, env, store, connector, options_, clock_, metrics_,
               [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, instance_),
