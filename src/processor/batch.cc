@@ -70,7 +70,11 @@ Decided decide_batch(std::span<Ticket* const> batch, store::Batch& loaded, WallT
         }
         ticket->answer = decide_one(ticket->command, loaded, now, rules);
         ticket->state = Ticket::State::Deciding;
-        if (ticket->answer->has_value() && !(*ticket->answer)->replayed) ++result.applied;
+        if (ticket->answer->has_value()) {
+            const bool replayed = (*ticket->answer)->replayed;
+            result.applied += !replayed;
+            result.repeats |= replayed;
+        }
         result.members.push_back(ticket);
     }
     result.changes = has_changes(loaded.work);

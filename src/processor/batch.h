@@ -32,12 +32,13 @@ struct Rules {
 };
 
 struct Decided {
-    std::vector<Ticket*> members;  ///< with an answer to publish once the batch is durable
-    std::vector<Ticket*> held;     ///< wanted a row that somebody else holds
-    std::vector<Ticket*> behind;   ///< share a key with one of those
-    std::vector<Ticket*> gone;     ///< released by the submitter, or too late
-    std::int32_t applied = 0;      ///< members that changed something
-    bool changes = false;          ///< there is something to write
+    std::vector<Ticket*> members; ///< with an answer to publish once the batch is durable
+    std::vector<Ticket*> held;    ///< wanted a row that somebody else holds
+    std::vector<Ticket*> behind;  ///< share a key with one of those
+    std::vector<Ticket*> gone;    ///< released by the submitter, or too late
+    std::int32_t applied = 0;     ///< members that changed something
+    bool changes = false;         ///< there is something to write
+    bool repeats = false;         ///< a member gives an answer that was found, not made
 };
 
 Decided decide_batch(std::span<Ticket* const> batch, store::Batch& loaded, WallTime now,

@@ -162,11 +162,12 @@ Task<LaneRunner::Attempt> LaneRunner::attempt() {
     context_.clock.observe(loaded.database_now);
     Decided decided = decide_batch(members_, loaded, context_.clock.now(), context_.rules);
     set_aside(decided);
-    if (decided.changes) {
+    // An answer that was found is not yet durable just because it can be seen: a server that gives
+    // up waiting for its standby shows what it has committed alone. A commit of our own proves it.
+    if (decided.changes || decided.repeats) {
         co_return co_await commit(std::move(loaded.work), decided.applied);
     }
-    Result<void> ended =
-        co_await lane_->rollback(Deadline::after(context_.options.commit_timeout));
+    Result<void> ended = co_await lane_->rollback(Deadline::after(context_.options.commit_timeout));
     broken_ = !ended.has_value(); // nothing was written: the answers stand all the same
     publish_members();
     co_return Attempt::Settled;

@@ -11,7 +11,8 @@
 //                              refused: the members go to the suspect track, where each is alone
 //                                and a refusal is its own
 //   rows held by others        those members go to the slow track, which waits for the lock
-//   nothing to write           rollback, then publish: a replay or an error costs no commit
+//   nothing to write           rollback, then publish: an error costs no commit. A repeated answer
+//                                does, because it acknowledges again what somebody else wrote
 //
 // So batches are self-clocking: what arrives during a commit is the next batch. A member whose
 // submitter has left is dropped until it is decided; after that it shares the fate of the batch.
