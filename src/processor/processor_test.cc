@@ -1,23 +1,8 @@
-#include "processor/processor.h"
-
-#include "core/snapshot.h"
-#include "net/sim_loop.h"
-#include "processor/fakes.h"
-#include "processor/resolver.h"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
+#include "processor/processor_fixture.h"
 
 namespace holdfast::processor {
 namespace {
 
-using core::OperationState;
-using core::PaymentIntentStatus;
-using gateway::AcquirerAnswer;
-using gateway::Finding;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using Kind = LaneCall::Kind;
 
 constexpr int normal_lanes = 2, slow_lane = 2, suspect_lane = 3;
@@ -30,125 +15,6 @@ Error refused() {
 }
 Error unavailable() { return {.kind = ErrorClass::Unavailable, .code = "database_unavailable"}; }
 Error lost() { return {.kind = ErrorClass::Unknown, .code = "commit_answer_lost"}; }
-
-class ProcessorTest : public testing::Test {
-  protected:
-    ProcessorTest() {
-        account_.id = Id<core::Account>::time_ordered(env_);
-        account_.public_id = account_.id;
-        store_.set_faults({.latency_min = milliseconds{1}, .latency_max = milliseconds{1}});
-        EXPECT_TRUE(run(store_.create_account(account_, Deadline::after(seconds{1}))).has_value());
-    }
-    ~ProcessorTest() override {
-        if (processor_)
-            EXPECT_TRUE(run(processor_->drain(Deadline::after(seconds{60}))).has_value());
-        EXPECT_EQ(bugs_found(), bugs_);
-    }
-
-    template <class T> Result<T> run(Task<T> task) {
-        return sim_.run(std::move(task), std::chrono::minutes{10});
-    }
-
-    Processor& processor() {
-        if (!processor_) {
-            auto made = run(Processor::create(
-                sim_.loop(), env_, store_, connector_, identity_,
-                [this](Id<core::Account> id) { return id == account_.id ? &account_ : nullptr; },
-                options_));
-            EXPECT_TRUE(made.has_value());
-            processor_ = std::move(*made);
-        }
-        return *processor_;
-    }
-
-    core::RequestContext keyed(int key) {
-        core::RequestContext request;
-        request.idempotency_key = "key-" + std::to_string(key);
-        request.replay_key = identity_.replay_key(account_.id, "/v1/x", request.idempotency_key);
-        request.fingerprint = 1;
-        request.request_id = Uuid::time_ordered(env_);
-        return request;
-    }
-
-    core::Command create(int key, bool confirm = true) {
-        core::CreatePaymentIntent body;
-        core::RequestContext request = keyed(key);
-        body.payment_intent.id =
-            identity_.created_by<core::PaymentIntent>(account_.id, request.replay_key);
-        body.payment_intent.amount = {1000, {}};
-        body.confirm = confirm;
-        core::PaymentMethod card;
-        card.id = identity_.created_by<core::PaymentMethod>(account_.id, request.replay_key);
-        card.vault_token = "vault";
-        body.payment_method = core::PaymentMethodChoice{.id = card.id, .create = card};
-        return {account_.id, std::move(request), env_.wall(), std::move(body)};
-    }
-    Id<core::PaymentIntent> payment_of(int key) {
-        return identity_.created_by<core::PaymentIntent>(account_.id, keyed(key).replay_key);
-    }
-    core::Command describe(int payment, std::string text) {
-        core::UpdatePaymentIntent body{.id = payment_of(payment)};
-        body.description = {true, std::move(text)};
-        return {account_.id, {}, env_.wall(), std::move(body)};
-    }
-    core::Command refund(int payment, int key, std::optional<std::int64_t> amount = {}) {
-        core::RequestContext request = keyed(key);
-        core::CreateRefund body{
-            .id = identity_.created_by<core::Refund>(account_.id, request.replay_key),
-            .payment_intent = payment_of(payment),
-            .amount_minor = amount};
-        return {account_.id, std::move(request), env_.wall(), std::move(body)};
-    }
-
-    std::optional<core::PaymentIntent> stored(int key) {
-        for (auto& payment : store_.all<core::PaymentIntent>()) {
-            if (payment.id == payment_of(key)) return payment;
-        }
-        return std::nullopt;
-    }
-    core::Operation only_operation() {
-        auto all = store_.all<core::Operation>();
-        EXPECT_EQ(all.size(), 1u);
-        return all.at(0);
-    }
-    static PaymentIntentStatus status_in(const core::Answer& answer) {
-        auto payment = core::restore<core::PaymentIntent>(answer.object);
-        EXPECT_TRUE(payment.has_value());
-        return payment->status;
-    }
-
-    /// Answers of several calls under way at once.
-    template <class T> struct Calls {
-        explicit Calls(net::Loop& loop) : gate(loop, "test") {}
-        net::Gate gate;
-        std::map<int, Result<T>> results;
-        static Task<void> into(Task<T> task, std::map<int, Result<T>>& results, int n) {
-            results.emplace(n, co_await std::move(task));
-            co_return Result<void>{};
-        }
-        void start(int n, Task<T> task) {
-            EXPECT_TRUE(gate.spawn(into(std::move(task), results, n)).has_value());
-        }
-    };
-    template <class T> void finish(Calls<T>& calls) {
-        EXPECT_TRUE(run(calls.gate.close(Deadline::after(seconds{120}))).has_value());
-    }
-
-    std::uint64_t bugs_ = bugs_found();
-    SimEnv env_{11};
-    struct Installed {
-        explicit Installed(Env& env) { env.install(); }
-    } installed_{env_};
-    net::SimLoop sim_{env_, 11};
-    ScriptedStore store_;
-    ScriptedConnector connector_;
-    core::Identity identity_{SecretString{"0123456789abcdef0123456789abcdef"}};
-    core::Account account_;
-    Options options_;
-    std::unique_ptr<Processor> processor_;
-};
-
-Deadline in(Duration duration) { return Deadline::after(duration); }
 
 // --- Batches ----------------------------------------------------------------------------------
 
@@ -201,13 +67,30 @@ TEST_F(ProcessorTest, VerdictsArePerCommand) {
     EXPECT_TRUE(stored(2).has_value());
 }
 
-TEST_F(ProcessorTest, AReplayCostsNoCommit) {
+TEST_F(ProcessorTest, ARefusalCostsNoCommit) {
+    core::Command bad = create(1, false);
+    std::get<core::CreatePaymentIntent>(bad.body).payment_intent.amount.minor = 1;
+    EXPECT_FALSE(run(processor().submit(std::move(bad), in(seconds{1}))).has_value());
+    EXPECT_TRUE(store_.calls_of(Kind::Commit).empty());
+    EXPECT_EQ(store_.calls_of(Kind::Rollback).size(), 1u);
+}
+
+TEST_F(ProcessorTest, AReplayIsAnsweredOnlyAfterACommitOfItsOwn) {
     ASSERT_TRUE(run(processor().submit(create(1, false), in(seconds{1}))).has_value());
-    auto again = run(processor().submit(create(1, false), in(seconds{1})));
+    bool standby_away = true; // what is committed meanwhile can be seen, and lost with its server
+    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
+        const bool waits = call.kind == Kind::Commit || call.kind == Kind::Resolve;
+        if (waits && standby_away) return LaneFault{lost()};
+        return std::nullopt;
+    };
+    auto early = run(processor().submit(create(1, false), in(seconds{1})));
+    ASSERT_FALSE(early.has_value());
+    EXPECT_EQ(early.error().kind, ErrorClass::Unknown);
+    standby_away = false;
+    auto again = run(processor().submit(create(1, false), in(seconds{5})));
     ASSERT_TRUE(again.has_value());
     EXPECT_TRUE(again->replayed);
-    EXPECT_EQ(store_.calls_of(Kind::Commit).size(), 1u);
-    EXPECT_EQ(store_.calls_of(Kind::Rollback).size(), 1u);
+    EXPECT_EQ(store_.all<core::PaymentIntent>().size(), 1u);
 }
 
 TEST_F(ProcessorTest, ADuplicateInFlightGetsTheAnswerOfTheFirst) {
@@ -300,6 +183,22 @@ TEST_F(ProcessorTest, ResolvesUntilItIsKnownAndTellsUnknownMeanwhile) {
     auto again = run(processor().submit(create(1, false), in(seconds{1})));
     ASSERT_TRUE(again.has_value());
     EXPECT_TRUE(again->replayed);
+}
+
+TEST_F(ProcessorTest, APaymentWhoseRequesterGaveUpDuringTheCommitGoesOn) {
+    bool away = true;
+    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
+        if (call.kind == Kind::Commit && away) return LaneFault{lost(), true};
+        if (call.kind == Kind::Resolve && away) return LaneFault{unavailable()};
+        return std::nullopt;
+    };
+    auto outcome = run(processor().pay(create(1), in(milliseconds{300})));
+    EXPECT_EQ(outcome.error().code, "commit_pending");
+    EXPECT_TRUE(connector_.executed.empty());
+    away = false;
+    sim_.run_for(seconds{2});
+    EXPECT_EQ(connector_.executed.size(), 1u);
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
 }
 
 TEST_F(ProcessorTest, HoldsWhatCantBeDoneWhileTheDatabaseIsAway) {
@@ -566,6 +465,20 @@ TEST_F(ProcessorTest, ARefundIsRepeatedUnderItsReferenceAndNeverReversed) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(ProcessorTest, WhatTheAcquirerRefusesDoesNotStayOpen) {
+    ASSERT_TRUE(run(processor().pay(create(1), in(seconds{5}))).has_value());
+    connector_.executions.assign(10'000,
+                                 Error{.kind = ErrorClass::Invalid, .code = "message_invalid"});
+    connector_.inquiries.assign(10'000, AcquirerAnswer{.finding = Finding::NotFound});
+    auto outcome = run(processor().pay(refund(1, 2), in(seconds{30})));
+    ASSERT_TRUE(outcome.has_value());
+    auto made = core::restore<core::Refund>(outcome->answer.object);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ(made->status, core::RefundStatus::Failed);
+    EXPECT_EQ(connector_.reversed.size(), 1u) << "none of what was sent may be booked later";
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(ProcessorTest, AnAnswerThatTakesTooLongIsPendingAndGoesOn) {
     connector_.executions.push_back(ScriptedConnector::Silence{});
     auto outcome = run(processor().pay(create(1), in(seconds{2})));
@@ -580,6 +493,18 @@ TEST_F(ProcessorTest, AnAnswerThatTakesTooLongIsPendingAndGoesOn) {
     EXPECT_EQ(status_in(again->answer), PaymentIntentStatus::Succeeded);
 }
 
+TEST_F(ProcessorTest, AnOpenOperationIsNeverToldToBeUndone) {
+    processor();
+    connector_.executions.push_back(ScriptedConnector::Silence{});
+    Calls<Outcome> calls(sim_.loop());
+    calls.start(1, processor().pay(create(1), in(seconds{2})));
+    sim_.run_for(seconds{1});
+    store_.take_away(seconds{3}); // so that even the payment as it is can't be shown
+    finish(calls);
+    ASSERT_FALSE(calls.results.at(1).has_value());
+    EXPECT_EQ(calls.results.at(1).error().kind, ErrorClass::Unknown);
+}
+
 TEST_F(ProcessorTest, AnOutcomeIsRecordedWhenTheDatabaseIsBack) {
     processor();
     connector_.executions.push_back(ScriptedConnector::Silence{}); // 10 s, then an inquiry
@@ -590,124 +515,6 @@ TEST_F(ProcessorTest, AnOutcomeIsRecordedWhenTheDatabaseIsBack) {
     finish(calls);
     ASSERT_TRUE(calls.results.at(1).has_value());
     EXPECT_EQ(status_in(calls.results.at(1)->answer), PaymentIntentStatus::Succeeded);
-}
-
-// --- Resolving --------------------------------------------------------------------------------
-
-/// The same time as another Env, with a wall clock that is ahead.
-class FastClock final : public Env {
-  public:
-    FastClock(Env& env, Duration ahead) : env_(env), ahead_(ahead) {}
-    MonoTime now() override { return env_.now(); }
-    WallTime wall() override { return env_.wall() + ahead_; }
-    void fill_random(std::span<std::byte> out) override { env_.fill_random(out); }
-    int pid() override { return env_.pid(); }
-    std::string hostname() override { return env_.hostname(); }
-    bool simulated() const override { return true; }
-    void note_wakeup(MonoTime when) override { env_.note_wakeup(when); }
-
-  private:
-    Env& env_;
-    Duration ahead_;
-};
-
-/// An operation that its owner left behind.
-class ResolverTest : public ProcessorTest {
-  protected:
-    void leave_behind(int key) {
-        auto node = std::make_unique<net::SimProcess>(sim_);
-        auto made = run(Processor::create(
-            *node, env_, store_, connector_, identity_, [this](auto) { return &account_; },
-            options_));
-        ASSERT_TRUE(made.has_value());
-        connector_.executions.push_back(ScriptedConnector::Silence{});
-        net::Gate gate(*node, "requests");
-        ASSERT_TRUE(gate.spawn(ask((*made).get(), create(key))).has_value());
-        ASSERT_TRUE(sim_.run_until([&] { return !connector_.executed.empty(); }, seconds{5}));
-        node->kill();
-        made->reset();
-    }
-    static Task<void> ask(Processor* processor, core::Command command) {
-        CO_TRY_VOID(co_await processor->pay(std::move(command), Deadline::after(seconds{30})));
-        co_return Result<void>{};
-    }
-    ~ResolverTest() override {
-        if (resolver_) EXPECT_TRUE(run(resolver_->stop(Deadline::after(seconds{1}))).has_value());
-    }
-    void start_resolver() {
-        resolver_ = std::make_unique<Resolver>(sim_.loop(), env_, store_, processor());
-        resolver_->start();
-    }
-    bool settled() { return only_operation().state != OperationState::Started; }
-
-    std::unique_ptr<Resolver> resolver_;
-};
-
-TEST_F(ResolverTest, TakesOverWhatACrashedInstanceLeft) {
-    leave_behind(1);
-    MonoTime crashed = env_.now();
-    start_resolver();
-    ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
-    EXPECT_EQ(only_operation().state, OperationState::Approved) << "the acquirer had booked it";
-    EXPECT_GE(env_.now() - crashed, seconds{14}) << "before that it was the owner's";
-    EXPECT_LE(env_.now() - crashed, seconds{20});
-    EXPECT_EQ(connector_.executed.size(), 1u);
-    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
-}
-
-TEST_F(ResolverTest, ReversesWhatTheAcquirerDoesNotKnow) {
-    leave_behind(1);
-    connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
-    start_resolver();
-    ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
-    EXPECT_EQ(only_operation().state, OperationState::Reversed);
-    EXPECT_EQ(connector_.reversed.size(), 1u);
-    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::RequiresPaymentMethod);
-}
-
-TEST_F(ResolverTest, SettlesSoonAfterTheAcquirerIsBack) {
-    leave_behind(1);
-    start_resolver();
-    connector_.inquiries.assign(10'000, ScriptedConnector::unsent());
-    sim_.run_for(std::chrono::minutes{3});
-    EXPECT_FALSE(settled());
-    connector_.inquiries.clear();
-    MonoTime back = env_.now();
-    ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
-    EXPECT_LE(env_.now() - back, seconds{60});
-}
-
-TEST_F(ResolverTest, AReversalOnceDecidedIsCarriedOut) {
-    leave_behind(1);
-    connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
-    connector_.reversals.assign(10, ScriptedConnector::Silence{});
-    start_resolver();
-    ASSERT_TRUE(
-        sim_.run_until([&] { return only_operation().reversing; }, std::chrono::minutes{1}));
-    // Now the late original is booked: it must not count any more.
-    connector_.inquiries.assign(10, AcquirerAnswer{.finding = Finding::Approved});
-    ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
-    EXPECT_EQ(only_operation().state, OperationState::Reversed);
-}
-
-TEST_F(ResolverTest, AnInstanceWithAFastClockTakesNothingEarly) {
-    leave_behind(1);
-    FastClock ahead(env_, seconds{60});
-    auto made = run(Processor::create(
-        sim_.loop(), ahead, store_, connector_, identity_, [this](auto) { return &account_; },
-        options_));
-    ASSERT_TRUE(made.has_value());
-    MonoTime left = env_.now();
-    core::Operation operation = only_operation();
-    auto taken = run((*made)->take_over(operation));
-    ASSERT_TRUE(taken.has_value());
-    EXPECT_FALSE(*taken);
-    EXPECT_LT(env_.now() - left, seconds{1});
-    sim_.run_for(seconds{15});
-    taken = run((*made)->take_over(operation));
-    EXPECT_TRUE(*taken);
-    EXPECT_TRUE(settled());
-    EXPECT_TRUE(run((*made)->drain(in(seconds{1}))).has_value());
 }
 
 } // namespace
