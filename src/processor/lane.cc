@@ -69,15 +69,17 @@ void LaneContext::stop() {
 }
 
 LaneRunner::LaneRunner(LaneContext& context, std::unique_ptr<store::Lane> lane, Track track)
-    : context_(context), lane_(std::move(lane)), track_(track),
+    : context_(context),
+      lane_(std::move(lane)),
+      track_(track),
       backoff_(fresh_backoff(context.env)) {}
 
 Portion LaneRunner::portion() const {
     auto cap = static_cast<std::size_t>(context_.options.batch_commands_max);
     switch (track_) {
-    case Track::Normal: return {track_, cap, cap};
-    case Track::Slow: return {track_, 1, cap}; // one held row must not delay the next
-    case Track::Suspect: break;
+        case Track::Normal: return {track_, cap, cap};
+        case Track::Slow: return {track_, 1, cap}; // one held row must not delay the next
+        case Track::Suspect: break;
     }
     return {track_, 1, 1};
 }
@@ -212,12 +214,13 @@ Task<void> LaneRunner::recover(Error error) {
     Remedy remedy = remedy_for(error);
     for (Ticket* ticket : members_) ticket->state = Ticket::State::Loading; // nothing was done
     context_.metrics.batch_failed(remedy);
-    log::warn("batch_failed", {{"lane", lane_->id()},
-                               {"commands", members_.size()},
-                               {"error", to_string(error)}});
+    log::warn("batch_failed",
+              {{"lane", lane_->id()}, {"commands", members_.size()}, {"error", to_string(error)}});
     if (remedy == Remedy::Blame) {
-        if (track_ == Track::Suspect) blame(error);
-        else send_members_to(Track::Suspect);
+        if (track_ == Track::Suspect)
+            blame(error);
+        else
+            send_members_to(Track::Suspect);
         co_return Result<void>{};
     }
     bool lock_wait = error.kind == ErrorClass::Deadline || remedy == Remedy::Again;

@@ -53,18 +53,22 @@ Error draining_error() {
 Error unknown_result() {
     return {.kind = ErrorClass::Unknown,
             .code = "commit_pending",
-            .message = "The time was used up while the result was being written; "
-                       "a retry under the same key tells.",
+            .message =
+                "The time was used up while the result was being written; "
+                "a retry under the same key tells.",
             .retryable = true};
 }
 
 class BatchingProcessor final : public Processor {
   public:
-    BatchingProcessor(net::Loop& loop, Env& env, store::Store& store,
-                      gateway::Connector& connector, const core::Identity& identity,
-                      AccountLookup accounts, Options options)
-        : store_(store), options_(options), accounts_(std::move(accounts)),
-          instance_(Uuid::time_ordered(env)), clock_(env), metrics_(options_.metrics),
+    BatchingProcessor(net::Loop& loop, Env& env, store::Store& store, gateway::Connector& connector,
+                      const core::Identity& identity, AccountLookup accounts, Options options)
+        : store_(store),
+          options_(options),
+          accounts_(std::move(accounts)),
+          instance_(Uuid::time_ordered(env)),
+          clock_(env),
+          metrics_(options_.metrics),
           context_(loop, env, options_,
                    Rules{identity, [this](Id<core::Account> id) { return find_account(id); },
                          instance_, options_.operation_ttl},
@@ -143,14 +147,13 @@ Task<core::Verdict> BatchingProcessor::enter(core::Command command, Deadline dea
         CO_TRY_VOID(co_await fetch_account(command.account, deadline));
     }
     core::Needs needs = core::needs(command, context_.rules.identity);
-    CO_TRY(Ticket * entered,
-           context_.intake.push(std::move(command), std::move(needs), deadline));
+    CO_TRY(Ticket * entered, context_.intake.push(std::move(command), std::move(needs), deadline));
     TicketHold ticket(context_.intake, entered);
     CO_TRY_VOID(co_await ticket->answered.wait(deadline));
     switch (ticket->state) {
-    case Ticket::State::Answered: co_return std::move(*ticket->answer);
-    case Ticket::State::Deciding: co_return fail(unknown_result());
-    default: co_return fail(context_.expired(*ticket));
+        case Ticket::State::Answered: co_return std::move(*ticket->answer);
+        case Ticket::State::Deciding: co_return fail(unknown_result());
+        default: co_return fail(context_.expired(*ticket));
     }
 }
 
@@ -217,8 +220,8 @@ Task<std::unique_ptr<Processor>> Processor::create(net::Loop& loop, Env& env, st
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
                                                    AccountLookup accounts, Options options) {
-    auto processor = std::make_unique<BatchingProcessor>(
-        loop, env, store, connector, identity, std::move(accounts), options);
+    auto processor = std::make_unique<BatchingProcessor>(loop, env, store, connector, identity,
+                                                         std::move(accounts), options);
     CO_TRY_VOID(co_await processor->open());
     co_return processor;
 }
