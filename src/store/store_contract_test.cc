@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <random>
 #include <set>
 
@@ -195,8 +196,10 @@ TEST_P(StoreContract, WaitsForALockWithinItsDeadline) {
     get(gate.close(soon()));
 }
 
-constexpr int rounds = 25;
-constexpr std::size_t wanted = 4;
+constexpr int rounds = 100;
+constexpr std::size_t lanes = 4;
+constexpr std::size_t wanted = 5;
+constexpr std::size_t claimed_each = 5;
 
 /// Takes random ones of `all` in random order, again and again: locks what exists, claims the rest.
 net::Task<void> take_and_release(Lane& lane, std::vector<core::PaymentIntent> all,
@@ -222,25 +225,29 @@ net::Task<void> keep_result(net::Task<void> task, Result<void>& result) {
     co_return Result<void>{};
 }
 
-/// Two slow lanes that want the same rows in every order. Unsorted locks end in a deadlock here.
+/// Slow lanes that want the same rows in every order. Unsorted locks end in a deadlock here: of two
+/// that wait for a third, each comes to hold what the other wants next.
 TEST_P(StoreContract, WaitersNeverDeadlock) {
     std::vector<core::PaymentIntent> payments;
+    std::set<Id<core::PaymentIntent>> existing;
     for (std::size_t i = 0; i < 2 * wanted; ++i) {
         payments.push_back(samples::bare_payment(account_));
-        if (i % 2 == 0) insert(payments.back()); // the others are claimed
+        if (i % claimed_each == 0) continue; // few: claims come first, and keep lanes apart
+        insert(payments.back());
+        existing.insert(payments.back().id);
     }
-    std::set<Id<core::PaymentIntent>> existing;
-    for (std::size_t i = 0; i < payments.size(); i += 2) existing.insert(payments[i].id);
     const std::uint64_t seed = Env::current().random_u64();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    auto other = get(store().open_lane(soon()));
-    Result<void> others;
-    net::Gate gate(loop(), "other");
-    ASSERT_TRUE(
-        gate.spawn(keep_result(take_and_release(*other, payments, existing, seed), others)));
-    get(take_and_release(*lane_, payments, existing, seed + 1));
+    std::array<std::unique_ptr<Lane>, lanes> waiting;
+    std::array<Result<void>, lanes> ends;
+    net::Gate gate(loop(), "lanes");
+    for (std::size_t i = 0; i < lanes; ++i) {
+        waiting[i] = get(store().open_lane(soon()));
+        auto taking = take_and_release(*waiting[i], payments, existing, seed + i);
+        ASSERT_TRUE(gate.spawn(keep_result(std::move(taking), ends[i])));
+    }
     get(gate.close(soon()));
-    EXPECT_TRUE(others) << to_string(others.error());
+    for (const Result<void>& end : ends) EXPECT_TRUE(end) << to_string(end.error());
 }
 
 TEST_P(StoreContract, RefusesADuplicateAndGoesOnAfterReopen) {
