@@ -13,7 +13,7 @@
 --   holdfast_app          the processes that take payments: no DDL, entries and seals INSERT-only
 --   holdfast_read         people and reports: SELECT
 --   holdfast_watch        probes: pg_monitor and SELECT
---   holdfast_replication  the standby
+--   holdfast_replication  the standby of the embedded pair
 
 CREATE FUNCTION pg_temp.ensure_role(name text, attributes text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -49,8 +49,14 @@ SELECT pg_temp.ensure_role('holdfast_migrator', 'LOGIN NOINHERIT');
 SELECT pg_temp.ensure_role('holdfast_app', 'LOGIN');
 SELECT pg_temp.ensure_role('holdfast_read', 'LOGIN');
 SELECT pg_temp.ensure_role('holdfast_watch', 'LOGIN');
-SELECT pg_temp.ensure_role('holdfast_replication', 'LOGIN REPLICATION');
+-- Only a superuser may make it; a server that somebody else runs has its own.
+SELECT pg_temp.ensure_role('holdfast_replication', 'LOGIN REPLICATION')
+FROM pg_roles WHERE rolname = current_user AND rolsuper;
 SELECT pg_temp.ensure_member('holdfast_owner', 'holdfast_migrator');
+-- Who connects becomes the owner here and holdfast_app in the processes, as a superuser may anyway.
+SELECT pg_temp.ensure_member(role, current_user)
+FROM pg_roles, unnest(ARRAY['holdfast_owner', 'holdfast_app']) AS role
+WHERE rolname = current_user AND NOT rolsuper;
 SELECT pg_temp.ensure_member('pg_monitor', 'holdfast_watch');
 
 -- Every transaction of the platform sends its own, shorter timeouts; these are the net below.

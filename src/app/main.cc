@@ -76,7 +76,8 @@ void declare_up(CLI::App& app, Action& action) {
     up_command->add_option("--ready-file", options.ready_file,
                            "Write URLs and keys to this file as JSON once everything serves");
     up_command->add_option("--database-url", options.database_url,
-                           "Use this PostgreSQL 15 instead of the embedded pair");
+                           "Use this PostgreSQL 15 instead of the embedded pair; its role owns the "
+                           "database and has CREATEROLE");
     add_settings(up_command, options.settings);
     up_command->callback([&action] { action = [] { return up(options); }; });
 }

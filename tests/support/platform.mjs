@@ -122,7 +122,8 @@ export class Platform {
 /// Runs a holdfast command that needs no platform.
 export const holdfast = (...args) => run(binary, args);
 
-async function run(program, args) {
+/// Runs a program to its end.
+export async function run(program, args) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
