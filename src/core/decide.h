@@ -26,7 +26,7 @@ struct DecideContext {
     WallTime now;           ///< business time
     const Account& account; ///< of the command; fees and mode
     const Identity& identity;
-    Uuid owner;             ///< this process instance, owner of operations it starts
+    Uuid owner; ///< this process instance, owner of operations it starts
     /// Of operations that are started; by the database's clock, which all instances share.
     WallTime operation_valid_until;
 };

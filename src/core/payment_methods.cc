@@ -47,10 +47,9 @@ Result<void> check_token(const Decision& decision, Id<Token> token, std::string_
     const Token* row = decision.find(token);
     if (!row) return fail(no_such("token", token, param));
     if (row->used)
-        return fail(refusal("token_already_used",
-                            fmt::format("You cannot use a Stripe token more than once: {}.",
-                                        token.str()),
-                            param));
+        return fail(refusal(
+            "token_already_used",
+            fmt::format("You cannot use a Stripe token more than once: {}.", token.str()), param));
     return {};
 }
 
@@ -150,8 +149,9 @@ Result<Verdict> apply(Decision& decision, const AttachPaymentMethod& command) {
                             "again."));
     if (method.customer == command.customer) return decision.answer(snapshot(method));
     if (method.customer)
-        return fail(refusal(method_state, "The payment method you provided has already been "
-                                          "attached to a customer."));
+        return fail(refusal(method_state,
+                            "The payment method you provided has already been "
+                            "attached to a customer."));
     method.customer = command.customer;
     const PaymentMethod& stored = decision.put(std::move(method));
     decision.emit("payment_method.attached", stored);
@@ -161,8 +161,9 @@ Result<Verdict> apply(Decision& decision, const AttachPaymentMethod& command) {
 Result<Verdict> apply(Decision& decision, const DetachPaymentMethod& command) {
     TRY(PaymentMethod method, existing_method(decision, command.id));
     if (!method.customer)
-        return fail(refusal(method_state, "The payment method you provided is not attached to a "
-                                          "customer so detachment is impossible.",
+        return fail(refusal(method_state,
+                            "The payment method you provided is not attached to a "
+                            "customer so detachment is impossible.",
                             "payment_method"));
     const Customer* customer =
         command.customer == method.customer ? decision.find(command.customer) : nullptr;

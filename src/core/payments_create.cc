@@ -68,8 +68,7 @@ Result<void> check_state(const UpdatePaymentIntent& c, PaymentIntentStatus statu
                             "of {1}. You may only update the {0} of a PaymentIntent with one of "
                             "the following statuses: {2}.",
                             param, to_string(status),
-                            list_of({RequiresPaymentMethod, RequiresConfirmation,
-                                     RequiresAction})),
+                            list_of({RequiresPaymentMethod, RequiresConfirmation, RequiresAction})),
                 param));
     return {};
 }
@@ -98,25 +97,24 @@ Result<void> check_amount(Money amount) {
     const Money least{minimum_charge_minor(currency), currency};
     const Money most{amount_minor_max, currency};
     if (amount.minor < least.minor)
-        return fail(refusal("amount_too_small",
-                            fmt::format("Amount must be at least {} {}", display_amount(least),
-                                        currency.code()),
-                            "amount"));
+        return fail(refusal(
+            "amount_too_small",
+            fmt::format("Amount must be at least {} {}", display_amount(least), currency.code()),
+            "amount"));
     if (amount.minor > most.minor)
-        return fail(refusal("amount_too_large",
-                            fmt::format("Amount must be no more than {} {}", display_amount(most),
-                                        currency.code()),
-                            "amount"));
+        return fail(refusal(
+            "amount_too_large",
+            fmt::format("Amount must be no more than {} {}", display_amount(most), currency.code()),
+            "amount"));
     return check_step(amount, "amount");
 }
 
 Result<void> check_step(Money amount, std::string_view param) {
     const std::int64_t step = amount_step_minor(amount.currency);
     if (amount.minor % step == 0) return {};
-    return fail(refusal("invalid_charge_amount",
-                        fmt::format("Amounts in {} must be divisible by {}", amount.currency.code(),
-                                    step),
-                        param));
+    return fail(refusal(
+        "invalid_charge_amount",
+        fmt::format("Amounts in {} must be divisible by {}", amount.currency.code(), step), param));
 }
 
 Result<Verdict> apply(Decision& decision, const CreatePaymentIntent& command) {
@@ -174,14 +172,14 @@ Result<Verdict> apply(Decision& decision, const ConfirmPaymentIntent& command) {
     if (!existing) return fail(no_such_payment(command.id));
     TRY_VOID(decision.idle(*existing));
     if (existing->status == Succeeded)
-        return fail(unexpected_state("You cannot confirm this PaymentIntent because it has already "
-                                     "succeeded after being previously confirmed."));
+        return fail(
+            unexpected_state("You cannot confirm this PaymentIntent because it has already "
+                             "succeeded after being previously confirmed."));
     if (!is_open(existing->status))
-        return fail(unexpected_state(
-            fmt::format("You cannot confirm this PaymentIntent because it has a status of {}. Only "
-                        "a PaymentIntent with one of the following statuses may be confirmed: {}.",
-                        to_string(existing->status),
-                        list_of({RequiresConfirmation, RequiresAction}))));
+        return fail(unexpected_state(fmt::format(
+            "You cannot confirm this PaymentIntent because it has a status of {}. Only "
+            "a PaymentIntent with one of the following statuses may be confirmed: {}.",
+            to_string(existing->status), list_of({RequiresConfirmation, RequiresAction}))));
     PaymentIntent payment = *existing;
     command.capture_method.apply_to(payment.capture_method);
     command.setup_future_usage.apply_to(payment.setup_future_usage);

@@ -37,12 +37,11 @@ Result<void> check_capturable(const PaymentIntent& payment) {
 Result<void> check_cancelable(const PaymentIntent& payment) {
     using enum PaymentIntentStatus;
     if (is_open(payment.status) || payment.status == RequiresCapture) return {};
-    return fail(unexpected_state(
-        fmt::format("You cannot cancel this PaymentIntent because it has a status of {}. Only a "
-                    "PaymentIntent with one of the following statuses may be canceled: {}.",
-                    to_string(payment.status),
-                    list_of({RequiresPaymentMethod, RequiresCapture, RequiresConfirmation,
-                             RequiresAction}))));
+    return fail(unexpected_state(fmt::format(
+        "You cannot cancel this PaymentIntent because it has a status of {}. Only a "
+        "PaymentIntent with one of the following statuses may be canceled: {}.",
+        to_string(payment.status),
+        list_of({RequiresPaymentMethod, RequiresCapture, RequiresConfirmation, RequiresAction}))));
 }
 
 /// The charge whose money an operation moves; a payment that got this far has one.
@@ -54,9 +53,8 @@ Result<Charge> held_money(const Decision& decision, const PaymentIntent& payment
 }
 
 Error claim_refused(std::string message) {
-    return {.kind = ErrorClass::Conflict,
-            .code = "operation_claimed",
-            .message = std::move(message)};
+    return {
+        .kind = ErrorClass::Conflict, .code = "operation_claimed", .message = std::move(message)};
 }
 
 } // namespace
@@ -64,8 +62,8 @@ Error claim_refused(std::string message) {
 Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
                              const PaymentMethod& method) {
     const bool manual = payment.capture_method == CaptureMethod::Manual;
-    Operation operation = blank_operation(
-        decision, payment, manual ? OperationKind::Authorize : OperationKind::Sale);
+    Operation operation =
+        blank_operation(decision, payment, manual ? OperationKind::Authorize : OperationKind::Sale);
     const Identity& identity = decision.identity();
     const auto attempt = static_cast<std::uint64_t>(payment.failed_attempts);
     operation.id = identity.authorization(operation.account, payment.id, payment.failed_attempts);
@@ -111,8 +109,7 @@ Result<Verdict> apply(Decision& decision, const CapturePaymentIntent& command) {
                        payment.amount.currency};
     if (amount.minor < 1)
         return fail(refusal("parameter_invalid_integer",
-                            "This value must be greater than or equal to 1.",
-                            "amount_to_capture"));
+                            "This value must be greater than or equal to 1.", "amount_to_capture"));
     if (amount.minor > payment.amount_capturable_minor)
         return fail(refusal("amount_too_large",
                             "The payment could not be captured because the requested capture "
@@ -124,8 +121,7 @@ Result<Verdict> apply(Decision& decision, const CapturePaymentIntent& command) {
     command.metadata.apply_to(payment.details.metadata);
     TRY_VOID(check_metadata(payment.details.metadata));
 
-    Operation operation =
-        plan_follow_up(decision, payment, charge, OperationKind::Capture, amount);
+    Operation operation = plan_follow_up(decision, payment, charge, OperationKind::Capture, amount);
     decision.put(std::move(payment));
     return start(decision, std::move(operation));
 }

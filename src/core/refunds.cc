@@ -24,10 +24,10 @@ Result<Charge> refundable_charge(const Decision& decision, const CreateRefund& c
 Result<Money> refundable_amount(const CreateRefund& command, const Charge& charge) {
     const Currency currency = charge.amount.currency;
     if (command.currency.set && command.currency.value != currency)
-        return fail(refusal("currency_mismatch",
-                            fmt::format("The currency of a refund is that of its charge: {}.",
-                                        currency.code()),
-                            "currency"));
+        return fail(refusal(
+            "currency_mismatch",
+            fmt::format("The currency of a refund is that of its charge: {}.", currency.code()),
+            "currency"));
     const Money left{charge.amount.minor - charge.amount_refunded_minor, currency};
     if (left.minor == 0)
         return fail(refusal("charge_already_refunded",

@@ -23,14 +23,12 @@ inline Error refusal(std::string_view code, std::string message, std::string_vie
             .param = std::string(param)};
 }
 
-template <class T>
-Error no_such(std::string_view what, const Id<T>& id, std::string_view param) {
+template <class T> Error no_such(std::string_view what, const Id<T>& id, std::string_view param) {
     return refusal("resource_missing", fmt::format("No such {}: '{}'", what, id.str()), param);
 }
 
 /// no_such(), for what the path of the request names.
-template <class T>
-Error not_found(std::string_view what, const Id<T>& id, std::string_view param) {
+template <class T> Error not_found(std::string_view what, const Id<T>& id, std::string_view param) {
     Error error = no_such(what, id, param);
     error.kind = ErrorClass::NotFound;
     return error;

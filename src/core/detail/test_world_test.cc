@@ -60,8 +60,7 @@ UnitOfWork TestWorld::load(const Needs& needs) const {
         EXPECT_NE(ref.access, Access::Read) << "payments are lock roots";
         work.payment_intents.load(*payment);
         copy_row(rows_.charges, work.charges, {account.id, payment->latest_charge.uuid()});
-        copy_row(rows_.operations, work.operations,
-                 {account.id, payment->active_operation.uuid()});
+        copy_row(rows_.operations, work.operations, {account.id, payment->active_operation.uuid()});
         copy_row(rows_.payment_methods, work.payment_methods,
                  {account.id, payment->payment_method.uuid()});
     }
@@ -96,8 +95,10 @@ Uuid TestWorld::replay_key(const CommandBody& body, std::string_view key) const 
     std::visit(
         [&](const auto& command) {
             using Body = std::remove_cvref_t<decltype(command)>;
-            if constexpr (std::same_as<Body, CreateRefund>) return; // named by a parameter
-            else if constexpr (requires { command.id; }) endpoint += command.id.str();
+            if constexpr (std::same_as<Body, CreateRefund>)
+                return; // named by a parameter
+            else if constexpr (requires { command.id; })
+                endpoint += command.id.str();
         },
         body);
     return identity.replay_key(account.id, endpoint, key);
@@ -215,9 +216,9 @@ void TestWorld::check_events(const UnitOfWork& work) const {
     for (const RowKey& key : work.charges.inserted()) EXPECT_TRUE(has_event(work, key.id));
     for (const RowKey& key : work.charges.updated())
         EXPECT_TRUE(has_event(work, key.id) || work.refunds.dirty());
-    for (const auto* keys : {&work.refunds.inserted(), &work.refunds.updated(),
-                             &work.customers.inserted(), &work.customers.updated(),
-                             &work.payment_methods.updated()})
+    for (const auto* keys :
+         {&work.refunds.inserted(), &work.refunds.updated(), &work.customers.inserted(),
+          &work.customers.updated(), &work.payment_methods.updated()})
         for (const RowKey& key : *keys) EXPECT_TRUE(has_event(work, key.id));
     for (const Event& event : work.events) {
         EXPECT_EQ(event.account, account.id);
