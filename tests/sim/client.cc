@@ -28,7 +28,30 @@ bool passes(const Error& error) {
     }
 }
 
+/// Refusals that a request of this client can earn by its own doing.
+bool is_deserved(const Error& error) {
+    return error.code == "payment_intent_unexpected_state" || error.code == "amount_too_large" ||
+           error.code == "charge_already_refunded";
+}
+
+/// What an answer says, as far as every answer under its key must say it.
+std::string gist(const Outcome& outcome) {
+    const core::Snapshot& object = outcome.answer.object;
+    std::string text(core::to_string(object.kind));
+    if (auto payment = core::restore<core::PaymentIntent>(object)) text = payment->id.str();
+    if (auto customer = core::restore<core::Customer>(object)) text = customer->id.str();
+    if (auto refund = core::restore<core::Refund>(object)) {
+        text = fmt::format("{} {}", refund->id.str(), core::to_string(refund->status));
+    }
+    if (outcome.answer.declined) text += " declined " + outcome.answer.declined->charge.str();
+    return text;
+}
+
 } // namespace
+
+void Client::complain(std::string text) {
+    if (complaint_.empty()) complaint_ = fmt::format("{}: {}", name_, text);
+}
 
 void Client::note(const std::string& text) {
     if (wire_.note) wire_.note(name_ + ": " + text);
@@ -36,7 +59,7 @@ void Client::note(const std::string& text) {
 
 core::RequestContext Client::new_key() {
     core::RequestContext request;
-    request.idempotency_key = fmt::format("{}-{}", name_, ++keys_);
+    request.idempotency_key = fmt::format("{}-{}", key_prefix_, ++keys_);
     request.replay_key = wire_.identity.replay_key(wire_.account, "sim", request.idempotency_key);
     request.fingerprint = static_cast<std::uint64_t>(keys_);
     request.request_id = Uuid::time_ordered(wire_.env);
@@ -92,12 +115,23 @@ Task<void> Client::purchase(Purchase& purchase) {
         dice_.chance(40) ? core::CaptureMethod::Manual : core::CaptureMethod::Automatic;
     payment.details.metadata["purchase_id"] = purchase.id;
     purchase.payment = payment.id;
+    purchase.creation = request.replay_key;
     body.confirm = dice_.chance(60);
     if (body.confirm || dice_.chance(50)) body.payment_method = card(request, any_card());
+    auto done = std::make_shared<bool>(false);
+    net::Gate meddling(wire_.loop, name_);
+    if (dice_.chance(20)) {
+        CO_TRY_VOID(co_await have_customer());
+        payment.customer = customer_;
+        for (int i = 0; customer_ && i < 2; ++i) CO_TRY_VOID(meddling.spawn(meddle(done)));
+    }
     auto created = co_await insist(with(std::move(request), std::move(body)));
+    *done = true;
+    CO_TRY_VOID(co_await meddling.close(Deadline::after(std::chrono::minutes{2})));
     if (!created) co_return fail(std::move(created).error());
     if (*created) learn(purchase, **created);
     if (gives_up()) co_return Result<void>{};
+    if (*created && dice_.chance(25)) CO_TRY_VOID(co_await take_note(purchase));
 
     for (int i = 0; i < 3; ++i) {
         CO_TRY(auto seen, co_await wire_.look(purchase.payment));
@@ -114,6 +148,39 @@ Task<void> Client::purchase(Purchase& purchase) {
         }
         if (seen->status == PaymentIntentStatus::Canceled || gives_up()) break;
         CO_TRY_VOID(co_await confirm_again(purchase));
+    }
+    co_return Result<void>{};
+}
+
+Task<void> Client::have_customer() {
+    if (customer_) co_return Result<void>{};
+    core::RequestContext request = new_key();
+    core::Customer customer;
+    customer.id = wire_.identity.created_by<core::Customer>(wire_.account, request.replay_key);
+    const Id<core::Customer> id = customer.id;
+    CO_TRY(auto made,
+           co_await insist(with(std::move(request), core::CreateCustomer{std::move(customer)})));
+    if (made) customer_ = id;
+    co_return Result<void>{};
+}
+
+Task<void> Client::meddle(std::shared_ptr<bool> done) {
+    for (int i = 0; i < 4 && !*done; ++i) {
+        core::UpdateCustomer update{.id = customer_};
+        update.description = {true, fmt::format("{}", dice_.below(1'000))};
+        CO_TRY_VOID(co_await insist(with(new_key(), std::move(update))));
+    }
+    co_return Result<void>{};
+}
+
+/// Numbers that rise: the last one that was acknowledged, or a later one, must be there in the end.
+Task<void> Client::take_note(Purchase& purchase) {
+    const auto count = static_cast<int>(dice_.between(1, 3));
+    for (int number = 1; number <= count; ++number) {
+        core::UpdatePaymentIntent update{.id = purchase.payment};
+        update.metadata.set["note"] = std::to_string(number);
+        CO_TRY(auto outcome, co_await insist(with(new_key(), std::move(update))));
+        if (outcome) purchase.told_note = number;
     }
     co_return Result<void>{};
 }
@@ -169,11 +236,20 @@ Task<std::optional<Outcome>> Client::insist(core::Command command) {
             CO_TRY_VOID(co_await send_into(command, node, result));
         }
         if (result && !result->pending) {
-            same_object(command, *result);
+            same_answer(command, *result);
+            if (dice_.chance(15)) CO_TRY_VOID(co_await ask_again(std::move(command)));
             co_return std::move(*result);
         }
-        if (!result && !passes(result.error())) co_return std::nullopt;
-        if (gives_up()) {
+        if (!result && !passes(result.error())) {
+            if (!is_deserved(result.error())) {
+                complain(fmt::format("{} was refused: {}", command.request.idempotency_key,
+                                     to_string(result.error())));
+            }
+            co_return std::nullopt;
+        }
+        // Those who were told that nothing was done, and leave it at that, test those words.
+        const bool told = told_not_done(command.request.replay_key);
+        if (gives_up() || (told && dice_.chance(20))) {
             note("gives up");
             break;
         }
@@ -182,12 +258,31 @@ Task<std::optional<Outcome>> Client::insist(core::Command command) {
     co_return std::nullopt;
 }
 
+/// What was answered is answered again, and never refused.
+Task<void> Client::ask_again(core::Command command) {
+    CO_TRY_VOID(co_await net::sleep_for(pause(2'000)));
+    const auto node = static_cast<int>(dice_.below(static_cast<std::uint64_t>(wire_.nodes)));
+    const std::string key = command.request.idempotency_key;
+    Result<Outcome> again = fail(ErrorClass::Bug, "unset", "");
+    CO_TRY_VOID(co_await send_into(command, node, again));
+    if (again && !again->pending) same_answer(command, *again);
+    if (!again && !passes(again.error()) && !wire_.answers_expire) {
+        complain(
+            fmt::format("{} was answered and then refused: {}", key, to_string(again.error())));
+    }
+    co_return Result<void>{};
+}
+
 Task<void> Client::send_into(core::Command command, int node, Result<Outcome>& result) {
     std::string what =
         fmt::format("{} {} at {}", command.request.idempotency_key, core::name_of(command), node);
     Duration patience =
         dice_.between(Duration{std::chrono::milliseconds{300}}, Duration{std::chrono::seconds{12}});
+    const Uuid replay_key = command.request.replay_key;
     result = co_await wire_.send(node, std::move(command), patience);
+    const bool certain = !result && result.error().kind != ErrorClass::Unknown &&
+                         result.error().kind != ErrorClass::Conflict;
+    (certain ? told_not_done_ : maybe_done_).insert(replay_key);
     if (!result)
         note(what + " -> " + to_string(result.error()));
     else if (result->pending)
@@ -208,24 +303,21 @@ Task<Result<Outcome>> Client::send_twice(core::Command command) {
     CO_TRY_VOID(gate.spawn(send_into(command, wire_.nodes - 1, second)));
     CO_TRY_VOID(co_await gate.close(Deadline::after(std::chrono::minutes{1})));
     if (first && second && !first->pending && !second->pending) {
-        same_object(command, *first);
-        same_object(command, *second);
+        same_answer(command, *first);
+        same_answer(command, *second);
     }
     co_return first && !first->pending ? std::move(first) : std::move(second);
 }
 
-/// One key is one object, whichever instance answers, whenever.
-void Client::same_object(const core::Command& command, const Outcome& outcome) {
-    Uuid id;
-    if (auto payment = core::restore<core::PaymentIntent>(outcome.answer.object)) {
-        id = payment->id.uuid();
-    } else if (auto refund = core::restore<core::Refund>(outcome.answer.object)) {
-        id = refund->id.uuid();
-    }
-    auto [known, fresh] = objects_.emplace(command.request.idempotency_key, id);
-    if (id.is_nil() || known->second != id) {
-        complaint_ = "key " + command.request.idempotency_key + " was answered with two objects";
-    }
+/// One key is one object and one answer, whichever instance gives it, whenever.
+void Client::same_answer(const core::Command& command, const Outcome& outcome) {
+    const std::string& key = command.request.idempotency_key;
+    const std::string now = gist(outcome);
+    const std::string& before = answers_.try_emplace(key, now).first->second;
+    const auto object = [](std::string_view answer) { return answer.substr(0, answer.find(' ')); };
+    // An answer that has expired is decided anew, on the same object.
+    if (before == now || (wire_.answers_expire && object(before) == object(now))) return;
+    complain(fmt::format("{} was answered '{}' and '{}'", key, before, now));
 }
 
 void Client::learn(Purchase& purchase, const Outcome& outcome) {
@@ -241,7 +333,7 @@ void Client::learn(Purchase& purchase, const Outcome& outcome) {
     }
     auto payment = core::restore<core::PaymentIntent>(outcome.answer.object);
     if (!payment) {
-        complaint_ = "an answer without an object";
+        complain("an answer without an object");
         return;
     }
     if (payment->status == PaymentIntentStatus::Succeeded) {

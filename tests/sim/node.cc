@@ -1,5 +1,7 @@
 #include "node.h"
 
+#include <algorithm>
+
 namespace holdfast::sim {
 
 namespace {
@@ -33,7 +35,7 @@ Task<void> Node::bring_up() {
     for (;;) {
         auto made = co_await processor::Processor::create(
             *process_, env_, platform_.store, platform_.acquirer, platform_.identity,
-            [this](Id<core::Account>) { return &platform_.account; }, platform_.options);
+            [this](Id<core::Account> id) { return account(id); }, platform_.options);
         if (made) {
             processor_ = std::move(*made);
             break;
@@ -44,13 +46,22 @@ Task<void> Node::bring_up() {
         *process_, env_, platform_.store, *processor_,
         processor::ResolverOptions{.interval = resolve_interval});
     resolver_->start();
+    folder_ =
+        std::make_unique<processor::Folder>(*process_, env_, platform_.store, platform_.folding);
+    folder_->start();
     co_return Result<void>{};
+}
+
+const core::Account* Node::account(Id<core::Account> id) const {
+    auto found = std::ranges::find(platform_.accounts, id, &core::Account::id);
+    return found == platform_.accounts.end() ? nullptr : &*found;
 }
 
 void Node::kill() {
     if (!process_) return;
     drained_ = false;
     process_->kill();
+    folder_.reset();
     resolver_.reset();
     processor_.reset();
     requests_.reset();
@@ -79,6 +90,7 @@ void Node::begin_drain() {
 Task<void> Node::drain() {
     Deadline deadline = Deadline::after(std::chrono::minutes{1});
     CO_TRY_VOID(co_await requests_->close(deadline));
+    CO_TRY_VOID(co_await folder_->stop(deadline));
     CO_TRY_VOID(co_await resolver_->stop(deadline));
     CO_TRY_VOID(co_await processor_->drain(deadline));
     drained_ = true;

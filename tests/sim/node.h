@@ -2,10 +2,10 @@
 
 // Node: one instance of `serve` that can be killed between any two steps and started again.
 //
-// It has a loop, a wall clock, a processor and a resolver of its own. kill() destroys every
-// coroutine in it at once; what it had sent to the acquirer arrives all the same, what it had not
-// committed is gone, its locks are free. A request is served in the node's loop; the exchange tells
-// the client the answer, or that the connection broke.
+// It has a loop, a wall clock, a processor, a resolver and a folder of its own. kill() destroys
+// every coroutine in it at once; what it had sent to the acquirer arrives all the same, what it had
+// not committed is gone, its locks are free. A request is served in the node's loop; the exchange
+// tells the client the answer, or that the connection broke.
 
 #include "dice.h"
 #include "skewed_env.h"
@@ -14,12 +14,14 @@
 #include "gateway/sim_acquirer.h"
 #include "net/sim_loop.h"
 #include "net/timer.h"
+#include "processor/folder.h"
 #include "processor/processor.h"
 #include "processor/resolver.h"
 #include "store/model_store.h"
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace holdfast::sim {
 
@@ -40,8 +42,9 @@ struct Platform {
     store::ModelStore& store;
     gateway::SimAcquirer& acquirer;
     const core::Identity& identity;
-    const core::Account& account;
+    const std::vector<core::Account>& accounts;
     processor::Options options;
+    processor::FolderOptions folding;
 };
 
 class Node {
@@ -66,6 +69,7 @@ class Node {
   private:
     Task<void> bring_up();
     Task<void> drain();
+    const core::Account* account(Id<core::Account> id) const;
     Task<void> handle(core::Command command, Deadline deadline, std::shared_ptr<Exchange> exchange);
 
     Platform platform_;
@@ -75,6 +79,7 @@ class Node {
     bool drained_ = false;
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
+    std::unique_ptr<processor::Folder> folder_;
 };
 
 } // namespace holdfast::sim

@@ -46,6 +46,23 @@ class Examination {
         }
     }
 
+    /// Who was told that nothing was done must find nothing done.
+    void not_done(const Client& client) {
+        for (const core::Operation& operation : operations_) {
+            if (operation.account != client.account() ||
+                !client.told_not_done(operation.request.replay_key))
+                continue;
+            findings_.push_back("operation " + operation.id.str() +
+                                " was started by a request that was told otherwise");
+        }
+        for (const auto& told : client.told()) {
+            const bool there = std::ranges::find(payments_, told->payment,
+                                                 &core::PaymentIntent::id) != payments_.end();
+            if (there && client.told_not_done(told->creation))
+                complain(*told, "was made by a request that was told otherwise");
+        }
+    }
+
     void purchase(const Purchase& told) {
         auto of_it = [&](const core::PaymentIntent& payment) {
             auto id = payment.details.metadata.find(gateway::purchase_id_key);
@@ -91,6 +108,9 @@ class Examination {
         }
         bool canceled = payment.status == PaymentIntentStatus::Canceled;
         if (told.told_canceled && !canceled) complain(told, "was told to be canceled and is not");
+        auto note = payment.details.metadata.find("note");
+        int noted = note == payment.details.metadata.end() ? 0 : std::stoi(note->second);
+        if (noted < told.told_note) complain(told, "lost a change that was acknowledged");
         bool held = payment.status == PaymentIntentStatus::RequiresCapture;
         if (told.told_held && !held && !succeeded && !canceled) {
             complain(told, "was told to be held and is not");
@@ -135,6 +155,7 @@ void examine(const store::ModelStore& store, const gateway::Books& books,
     examination.rows();
     for (const auto& client : clients) {
         for (const auto& purchase : client->told()) examination.purchase(*purchase);
+        examination.not_done(*client);
     }
 }
 

@@ -22,6 +22,7 @@ constexpr Duration run_limit = minutes{30};
 constexpr Duration settle_limit = seconds{60}; // what is promised
 constexpr Duration restart_max = seconds{20};
 constexpr Duration trouble_max = seconds{12};
+constexpr Duration skew_max = minutes{5};
 constexpr std::uint64_t steps_to_crash_in = 6'000;
 
 struct Installed {
@@ -37,17 +38,20 @@ World::World(std::uint64_t seed, bool verbose)
       env_(seed),
       dice_(seed * 0x9E3779B97F4A7C15ULL + 1),
       calm_(dice_.chance(10)),
+      answers_expire_(dice_.chance(20)),
       identity_((Installed(env_), id_secret())),
       store_(store_faults()) {
-    account_.id = Id<core::Account>::time_ordered(env_);
-    account_.public_id = account_.id;
+    accounts_.resize(2);
     loop_ = std::make_unique<net::SimLoop>(env_, seed);
     acquirer_ = std::make_unique<gateway::SimAcquirer>(*loop_, env_, acquirer_options());
     gate_ = std::make_unique<net::Gate>(loop_->loop(), "world");
     if (!calm_ && dice_.chance(50)) lost_requests_percent_ = static_cast<int>(dice_.below(10));
-    auto stored =
-        loop_->run(store_.create_account(account_, Deadline::after(minutes{1})), minutes{2});
-    CHECK(stored.has_value());
+    for (core::Account& account : accounts_) {
+        account.id = account.public_id = Id<core::Account>::time_ordered(env_);
+        auto stored =
+            loop_->run(store_.create_account(account, Deadline::after(minutes{1})), minutes{2});
+        CHECK(stored.has_value());
+    }
     make_nodes();
     make_clients();
     plan_crashes();
@@ -101,15 +105,24 @@ processor::Options World::processor_options() {
     return options;
 }
 
+processor::FolderOptions World::folding() {
+    processor::FolderOptions options{.interval = seconds{7}, .fold_limit = 3};
+    if (answers_expire_) options.replay_retention = seconds{dice_.between(1, 20)};
+    return options;
+}
+
+Duration World::any_skew() {
+    const Duration most = dice_.chance(50) ? Duration{seconds{30}} : skew_max;
+    return dice_.between(-most, most);
+}
+
 void World::make_nodes() {
     for (int i = 0; i < node_count; ++i) {
-        Duration skew{0};
-        if (!calm_ && dice_.chance(50)) {
-            skew = dice_.between(Duration{-seconds{30}}, Duration{seconds{30}});
-        }
-        nodes_.push_back(std::make_unique<Node>(
-            Platform{*loop_, env_, store_, *acquirer_, identity_, account_, processor_options()},
-            skew));
+        const Duration skew = !calm_ && dice_.chance(50) ? any_skew() : Duration{0};
+        nodes_.push_back(
+            std::make_unique<Node>(Platform{*loop_, env_, store_, *acquirer_, identity_, accounts_,
+                                            processor_options(), folding()},
+                                   skew));
         nodes_.back()->start();
     }
 }
@@ -117,19 +130,22 @@ void World::make_nodes() {
 void World::make_clients() {
     int count = static_cast<int>(dice_.between(1, 3));
     for (int i = 0; i < count; ++i) {
+        const Id<core::Account> account = accounts_[static_cast<std::size_t>(i % 2)].id;
         Wire wire{
             .loop = loop_->loop(),
             .env = env_,
             .identity = identity_,
-            .account = account_.id,
+            .account = account,
+            .answers_expire = answers_expire_,
             .nodes = node_count,
             .send = [this](int n, core::Command c, Duration p) { return send(n, std::move(c), p); },
-            .look = [this](Id<core::PaymentIntent> id) { return look(id); },
+            .look = [this, account](Id<core::PaymentIntent> id) { return look(account, id); },
             .note = {}};
         if (verbose_) wire.note = [this](const std::string& text) { note(text); };
         int purchases = static_cast<int>(dice_.between(1, 2));
         clients_.push_back(std::make_unique<Client>(std::move(wire), dice_.below(1'000'000'000),
-                                                    fmt::format("c{}", i), purchases));
+                                                    fmt::format("c{}", i),
+                                                    fmt::format("key-{}", i / 2), purchases));
         ++clients_running_;
         CHECK(gate_->spawn(drive(*clients_.back())).has_value());
     }
@@ -213,7 +229,7 @@ Task<void> World::make_trouble() {
                 break;
             case 2: {
                 Node& node = *nodes_[dice_.below(node_count)];
-                node.set_skew(dice_.between(Duration{-seconds{30}}, Duration{seconds{30}}));
+                node.set_skew(any_skew());
                 note("a wall clock jumps");
                 break;
             }
@@ -240,9 +256,10 @@ Task<processor::Outcome> World::send(int n, core::Command command, Duration pati
     co_return std::move(*exchange->answer);
 }
 
-Task<std::optional<core::PaymentIntent>> World::look(Id<core::PaymentIntent> payment) {
+Task<std::optional<core::PaymentIntent>> World::look(Id<core::Account> account,
+                                                     Id<core::PaymentIntent> payment) {
     for (;;) {
-        auto found = co_await store_.find(account_.id, payment, Deadline::after(seconds{5}));
+        auto found = co_await store_.find(account, payment, Deadline::after(seconds{5}));
         if (found || found.error().code == "cancelled") co_return found;
         CO_TRY_VOID(co_await net::sleep_for(milliseconds{200}));
     }

@@ -4,7 +4,8 @@
 // clients on one simulated clock, and what goes wrong with them.
 //
 // Faults, each with a strength drawn from the seed (none at all in every tenth run):
-//   instances  killed between any two steps, or drained; started again later; skewed wall clocks
+//   instances  killed between any two steps, or drained; started again later; wall clocks minutes
+//              off; cached answers that expire soon
 //   database   slow, away for a while, commits refused, answers of commits lost
 //   acquirer   slow, unreachable, answers lost after booking, late booking, doubled, 5xx
 //   network    requests and answers lost between client and instance
@@ -18,7 +19,6 @@
 #include <vector>
 
 namespace holdfast::sim {
-
 
 class World {
   public:
@@ -43,6 +43,8 @@ class World {
     processor::Options processor_options();
     store::ModelFaults store_faults();
     gateway::SimAcquirerOptions acquirer_options();
+    processor::FolderOptions folding();
+    Duration any_skew();
     void plan_crashes();
     void make_nodes();
     void make_clients();
@@ -55,15 +57,17 @@ class World {
     Task<void> restart(int node);
     Task<void> make_trouble();
     Task<processor::Outcome> send(int node, core::Command command, Duration patience);
-    Task<std::optional<core::PaymentIntent>> look(Id<core::PaymentIntent> payment);
+    Task<std::optional<core::PaymentIntent>> look(Id<core::Account> account,
+                                                  Id<core::PaymentIntent> payment);
     void note(const std::string& text);
 
     bool verbose_;
     SimEnv env_;
     Dice dice_;
     bool calm_; ///< a run without faults
+    bool answers_expire_;
     core::Identity identity_;
-    core::Account account_;
+    std::vector<core::Account> accounts_; ///< whose clients use the same idempotency keys
     store::ModelStore store_;
     std::unique_ptr<net::SimLoop> loop_;
     std::unique_ptr<gateway::SimAcquirer> acquirer_;
