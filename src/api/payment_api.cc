@@ -73,6 +73,14 @@ Result<FormNode> parameters_of(const HttpRequest& request) {
     return parse_form(text);
 }
 
+/// What an idempotency key belongs to. A slash at the end changes nothing for the router, so it
+/// must not make another request of it.
+std::string endpoint_of(const HttpRequest& request) {
+    std::string endpoint = request.method + " " + request.path;
+    if (request.path.size() > 1 && endpoint.ends_with('/')) endpoint.pop_back();
+    return endpoint;
+}
+
 Result<std::string> idempotency_key_of(const HttpRequest& request) {
     if (request.method != "POST") return std::string{};
     auto given = request.headers.find("Idempotency-Key");
@@ -235,7 +243,7 @@ Task<Reply> PaymentApi::answer(const HttpRequest& request, Uuid request_id) {
     CO_TRY(auto key, idempotency_key_of(request));
     CO_TRY(FormNode form, parameters_of(request));
 
-    const std::string endpoint = request.method + " " + request.path;
+    const std::string endpoint = endpoint_of(request);
     Call call{.path_ids = std::move(match.path_ids),
               .params = Params(form),
               .account = credential.account,

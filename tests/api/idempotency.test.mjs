@@ -49,6 +49,15 @@ test('the order of parameters does not matter', async () => {
   assert.equal(b.json.id, a.json.id);
 });
 
+test('a slash at the end of the path is no other request', async () => {
+  const headers = { 'Idempotency-Key': randomUUID() };
+  const body = 'amount=1099&currency=usd&payment_method=pm_card_visa&confirm=true';
+  const a = await platform.raw('POST', '/v1/payment_intents', { headers, body });
+  const b = await platform.raw('POST', '/v1/payment_intents/', { headers, body });
+  assert.equal(a.status, 200);
+  assert.equal(b.json.id, a.json.id);
+});
+
 test('the key belongs to the endpoint', async () => {
   const key = randomUUID();
   const payment = await stripe.paymentIntents.create(order, withKey(key));
