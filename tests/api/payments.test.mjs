@@ -264,6 +264,14 @@ test('a payer confirms with a publishable key and the client secret', async () =
     }),
   );
   assert.equal(wrong.statusCode, 400);
+  const meddled = await errorOf(
+    payer.paymentIntents.confirm(payment.id, {
+      client_secret: payment.client_secret,
+      payment_method: 'pm_card_visa',
+      capture_method: 'manual', // would leave the merchant unpaid
+    }),
+  );
+  assert.equal(meddled.code, 'parameter_unknown');
   const confirmed = await payer.paymentIntents.confirm(payment.id, {
     client_secret: payment.client_secret,
     payment_method: 'pm_card_visa',
