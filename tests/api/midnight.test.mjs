@@ -1,35 +1,58 @@
 // One idempotency key on both sides of midnight, on two instances whose clocks stand at
 // 23:59:59.9 and at 00:00:00.1: one payment, charged once. The programs are the real ones; what
-// they believe to be the time is set through tests/support/stopped_clock.cc.
+// they believe to be the time is set through tests/support/test_clock.cc.
 
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Stripe from 'stripe';
 import { Platform, binary } from '../support/platform.mjs';
 import { acquirerPurchases } from '../support/load.mjs';
+import { Postgres } from '../support/postgres.mjs';
 
-const preload = join(process.env.TEST_BUILD ?? 'build/test', 'tests/support/libstopped_clock.so');
+const preload = join(process.env.TEST_BUILD ?? 'build/test', 'tests/support/libtest_clock.so');
 const startPatienceMs = 60_000;
 const daySeconds = 86_400;
 
+const nanoseconds = (ms) => BigInt(ms) * 1_000_000n;
+
+let directory;
+let postgres;
 let platform;
 const running = [];
-let acquirer; // as acquirerPurchases() wants it
+let database; // { setClock }
+let acquirer; // { setClock }, and as acquirerPurchases() wants it
 let early; // an instance at 23:59:59.9: { stripe, setClock }
 let late; // one at 00:00:00.1
 
-/// A holdfast process with a wall clock of its own.
+/// The environment of a program that gets a clock of its own, and what sets it:
+/// setClock({ standsAt }) or setClock({ runsFrom }), in Unix milliseconds.
+function ownClock(name) {
+  const file = join(directory, `clock-${name}`);
+  writeFileSync(file, Buffer.alloc(16), { mode: 0o644 });
+  const setClock = ({ standsAt = 0, runsFrom = Date.now() }) => {
+    const setting = Buffer.alloc(16);
+    setting.writeBigInt64LE(nanoseconds(standsAt), 0);
+    setting.writeBigInt64LE(nanoseconds(runsFrom - Date.now()), 8);
+    const written = openSync(file, 'r+');
+    writeSync(written, setting, 0, setting.length, 0);
+    closeSync(written);
+  };
+  return { env: { LD_PRELOAD: preload, TEST_CLOCK_FILE: file }, setClock };
+}
+
+/// A holdfast process with a clock of its own.
 async function startWithClock(name, args, listening) {
-  const file = join(platform.directory, `clock-${name}`);
-  writeFileSync(file, Buffer.alloc(8));
+  const { env, setClock } = ownClock(name);
   const child = spawn(binary, args, {
-    env: { ...process.env, LD_PRELOAD: preload, STOPPED_CLOCK_FILE: file },
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   running.push(child);
@@ -38,18 +61,15 @@ async function startWithClock(name, args, listening) {
   const line = () => log.split('\n').find((text) => text.includes(`"${listening}"`));
   for (const until = Date.now() + startPatienceMs; !line(); await pause(20))
     assert.ok(child.exitCode === null && Date.now() < until, `${name} did not start:\n${log}`);
-  const setClock = (unixMs) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(BigInt(unixMs) * 1_000_000n);
-    const written = openSync(file, 'r+');
-    writeSync(written, bytes, 0, 8, 0);
-    closeSync(written);
-  };
   return { port: JSON.parse(line()).port, setClock };
 }
 
 before(async () => {
-  platform = await Platform.start();
+  directory = mkdtempSync(join(tmpdir(), 'hf-clocks-'));
+  chmodSync(directory, 0o755);
+  database = ownClock('database');
+  postgres = await Postgres.start({ env: database.env });
+  platform = await Platform.start({ args: ['--database-url', postgres.url] });
   const secrets = join(platform.directory, 'data', 'secrets');
   const books = join(platform.directory, 'books');
   mkdirSync(books);
@@ -64,14 +84,11 @@ before(async () => {
   );
   acquirer.acquirer_url = `http://127.0.0.1:${acquirer.port}`;
   acquirer.acquirer_admin_token = platform.ready.acquirer_admin_token;
-  const { database_url: database } = JSON.parse(
-    readFileSync(join(platform.directory, 'data', 'platform.json'), 'utf8'),
-  );
   const instance = async (name) => {
     const started = await startWithClock(
       name,
       [
-        ...['serve', '--name', name, '--database-url', database],
+        ...['serve', '--name', name, '--database-url', postgres.url],
         ...['--acquirer-url', acquirer.acquirer_url],
         ...[`--acquirer-${acquirerSecret[0]}`, acquirerSecret[1]],
         ...['--id-secret-file', join(secrets, 'id_secret')],
@@ -93,16 +110,19 @@ after(async () => {
     if (child.exitCode === null) await once(child, 'exit');
   }
   await platform.end();
+  await postgres.end();
+  rmSync(directory, { recursive: true, force: true });
 });
 
 let day = Math.floor(Date.now() / 1000 / daySeconds);
 
-/// Sets all clocks to a later midnight; returns its Unix time.
+/// Sets all clocks to a later midnight; returns its Unix time. The database is behind the
+/// instances: one that was ahead of them would show them what the time is.
 function strikeMidnight() {
   const midnight = ++day * daySeconds;
-  acquirer.setClock(midnight * 1000);
-  late.setClock(midnight * 1000 + 100);
-  early.setClock(midnight * 1000 - 100);
+  for (const each of [database, acquirer]) each.setClock({ runsFrom: (midnight - 60) * 1000 });
+  early.setClock({ standsAt: midnight * 1000 - 100 });
+  late.setClock({ standsAt: midnight * 1000 + 100 });
   return midnight;
 }
 
@@ -160,6 +180,7 @@ test('at the same moment on both', async () => {
 
 test('a refund on both sides of midnight is one refund', async () => {
   const payment = await late.stripe.paymentIntents.create(newOrder());
+  assert.equal(payment.status, 'succeeded');
   const options = { idempotencyKey: randomUUID() };
   strikeMidnight();
   const refund = { payment_intent: payment.id, amount: 100 };
