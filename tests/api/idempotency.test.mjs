@@ -1,10 +1,12 @@
-// The same key is the same request: replays, mismatches, two instances, midnight.
+// The same key is the same request: replays, mismatches, two instances, answers no longer kept.
+// On both sides of midnight: midnight.test.mjs.
 
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import Stripe from 'stripe';
 import { Platform, errorOf } from '../support/platform.mjs';
+import { acquirerPurchases } from '../support/load.mjs';
 
 let platform;
 let stripe;
@@ -163,4 +165,114 @@ test('a key of 255 characters is taken, a longer one refused', async () => {
   assert.equal(ok.object, 'customer');
   const error = await errorOf(stripe.customers.create({}, withKey('k'.repeat(256))));
   assert.equal(error.statusCode, 400);
+});
+
+// --- Answers that are no longer kept: the identity of what the key made is what holds ------------
+
+const forgetAnswers = () => platform.sql('DELETE FROM replays');
+const purchase = () => {
+  const metadata = { purchase_id: randomUUID() };
+  return { order: { ...order, metadata }, charges: () => chargesOf(metadata.purchase_id) };
+};
+const chargesOf = async (id) => (await acquirerPurchases(platform.ready)).get(id)?.charges;
+
+test('a payment whose answer has expired is found as it is now, charged once', async () => {
+  const { order: bought, charges } = purchase();
+  const options = withKey(randomUUID());
+  const first = await stripe.paymentIntents.create(bought, options);
+  await stripe.paymentIntents.update(first.id, { description: 'changed since' });
+  await stripe.refunds.create({ payment_intent: first.id, amount: 99 });
+  await forgetAnswers();
+  for (let n = 0; n < 3; ++n) {
+    const again = await stripe.paymentIntents.create(bought, options);
+    assert.equal(again.id, first.id);
+    assert.equal(again.latest_charge, first.latest_charge);
+    assert.equal(again.status, 'succeeded');
+    assert.equal(again.description, 'changed since');
+  }
+  assert.equal((await stripe.charges.list({ payment_intent: first.id })).data.length, 1);
+  assert.equal(await charges(), 1);
+  const other = await errorOf(stripe.paymentIntents.create({ ...bought, amount: 1 }, options));
+  assert.ok(other instanceof Stripe.errors.StripeIdempotencyError, other.message);
+});
+
+test('a payment that was declined is declined again, without asking the issuer', async () => {
+  const { order: bought } = purchase();
+  const declined = { ...bought, payment_method: 'pm_card_chargeDeclined' };
+  const options = withKey(randomUUID());
+  const first = await errorOf(stripe.paymentIntents.create(declined, options));
+  await forgetAnswers();
+  const again = await errorOf(stripe.paymentIntents.create(declined, options));
+  assert.equal(again.code, 'card_declined');
+  assert.equal(again.payment_intent.id, first.payment_intent.id);
+  const charges = await stripe.charges.list({ payment_intent: first.payment_intent.id });
+  assert.equal(charges.data.length, 1);
+});
+
+test('steps of a payment whose answers have expired are not done again', async () => {
+  const { order: bought, charges } = purchase();
+  const keys = Array.from({ length: 4 }, () => withKey(randomUUID()));
+  const { id } = await stripe.paymentIntents.create(
+    { ...bought, confirm: false, capture_method: 'manual' },
+    keys[0],
+  );
+  const steps = [
+    () => stripe.paymentIntents.confirm(id, {}, keys[1]),
+    () => stripe.paymentIntents.capture(id, { amount_to_capture: 500 }, keys[2]),
+    () => stripe.refunds.create({ payment_intent: id, amount: 100 }, keys[3]),
+  ];
+  const settled = (step) =>
+    step().then(
+      (done) => done,
+      (error) => {
+        assert.equal(error.code, 'payment_intent_unexpected_state', error.message);
+      },
+    );
+  for (const step of steps) {
+    const first = await step();
+    await forgetAnswers();
+    const again = await settled(step);
+    if (again) assert.equal(again.id, first.id);
+  }
+  const charge = (await stripe.charges.list({ payment_intent: id })).data[0];
+  assert.equal(charge.amount_captured, 500);
+  assert.equal(charge.amount_refunded, 599 + 100); // what was released counts, as in Stripe's API
+  assert.equal(await charges(), 1);
+  assert.equal((await stripe.refunds.list({ payment_intent: id })).data.length, 1);
+});
+
+test('whatever a key has made is found under it for ever', async () => {
+  const source = await stripe.tokens.create({
+    card: { number: '4242424242424242', exp_month: 8, exp_year: new Date().getFullYear() + 1 },
+  });
+  const holder = await stripe.customers.create({});
+  const makers = [
+    (o) => stripe.customers.create({ name: 'A' }, o),
+    (o) => stripe.paymentMethods.create({ type: 'card', card: { token: 'tok_visa' } }, o),
+    (o) => stripe.paymentMethods.create({ type: 'card', card: { token: source.id } }, o),
+    (o) => stripe.paymentMethods.attach('pm_card_visa', { customer: holder.id }, o),
+    (o) =>
+      stripe.tokens.create(
+        { card: { number: '5555555555554444', exp_month: 8, exp_year: 2040, cvc: '123' } },
+        o,
+      ),
+  ];
+  for (const make of makers) {
+    const options = withKey(randomUUID());
+    const first = await make(options);
+    await forgetAnswers();
+    assert.equal((await make(options)).id, first.id, make.toString());
+  }
+  assert.equal((await stripe.paymentMethods.list({ customer: holder.id })).data.length, 1);
+});
+
+test('a charge captured under a key is answered again under it', async () => {
+  const authorized = await stripe.paymentIntents.create({ ...order, capture_method: 'manual' });
+  const options = withKey(randomUUID());
+  const first = await stripe.charges.capture(authorized.latest_charge, {}, options);
+  const again = await stripe.charges.capture(authorized.latest_charge, {}, options);
+  assert.equal(again.id, first.id);
+  assert.equal(again.lastResponse.headers['idempotent-replayed'], 'true');
+  const other = await errorOf(stripe.charges.capture(authorized.latest_charge));
+  assert.equal(other.code, 'charge_already_captured');
 });
