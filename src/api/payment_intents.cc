@@ -228,7 +228,7 @@ Task<Reply> cancel_payment_intent(Services& services, Call& call) {
         cancel.reason = *core::parse_name<core::CancellationReason>(*reason);
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(params.done());
-    co_return co_await execute(services, call, std::move(cancel), std::move(expand));
+    co_return co_await execute(services, call, cancel, std::move(expand));
 }
 
 Task<Reply> list_payment_intents(Services& services, Call& call) {

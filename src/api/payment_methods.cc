@@ -94,7 +94,7 @@ Task<Reply> attach_payment_method(Services& services, Call& call) {
         CO_TRY(attach.id,
                co_await materialize_built_in(services, call, *customer, std::move(*built_in)));
     }
-    co_return co_await execute(services, call, std::move(attach), std::move(expand));
+    co_return co_await execute(services, call, attach, std::move(expand));
 }
 
 Task<Reply> detach_payment_method(Services& services, Call& call) {
@@ -104,7 +104,7 @@ Task<Reply> detach_payment_method(Services& services, Call& call) {
     // Names the customer, whose row is locked too: a default that is detached is no default.
     CO_TRY(auto method, co_await services.store.find(call.account->id, id, call.deadline));
     core::DetachPaymentMethod detach{id, method ? method->customer : Id<core::Customer>()};
-    co_return co_await execute(services, call, std::move(detach), std::move(expand));
+    co_return co_await execute(services, call, detach, std::move(expand));
 }
 
 Task<Reply> list_payment_methods(Services& services, Call& call) {

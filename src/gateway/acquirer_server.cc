@@ -218,7 +218,7 @@ Task<HttpResponse> AcquirerServer::handle_admin(HttpRequest request) {
     if (path == "/admin/faults" && request.method == "PUT") {
         auto plan = parse_fault_plan(request.body);
         if (!plan) co_return error_response(plan.error());
-        faults_.set(std::move(*plan));
+        faults_.set(*plan);
         log::info("faults_set", {{"plan", render_fault_plan(faults_)}});
         co_return json_response(200, render_fault_plan(faults_));
     }

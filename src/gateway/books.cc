@@ -270,7 +270,8 @@ void Books::apply(VaultEntry entry) {
 void Books::apply(Booking booking) {
     lines_.push_back({booking.reference, booking.booked});
     ++totals_.operations;
-    auto [added, fresh] = records_.emplace(booking.reference, Record{std::move(booking)});
+    const auto reference = booking.reference; // not read while booking is moved from
+    auto [added, fresh] = records_.emplace(reference, Record{std::move(booking)});
     CHECK(fresh);
     if (added->second.booking.approved) move(added->second.booking, Direction::Do);
 }

@@ -3,7 +3,7 @@
 namespace holdfast::gateway {
 
 void FaultInjector::set(FaultPlan plan) {
-    plan_ = std::move(plan);
+    plan_ = plan;
     random_.seed(plan_.seed);
     hits_ = {};
 }

@@ -75,7 +75,7 @@ struct Fate {
 
 class FaultInjector {
   public:
-    explicit FaultInjector(FaultPlan plan = {}) { set(std::move(plan)); }
+    explicit FaultInjector(FaultPlan plan = {}) { set(plan); }
 
     void set(FaultPlan plan); ///< starts the seed and the counts anew
     /// As it was set, with what is left of the counts.

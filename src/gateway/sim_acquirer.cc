@@ -21,7 +21,7 @@ std::unexpected<Error> answer_lost(std::string code = "acquirer_answer_lost") {
 
 SimAcquirer::SimAcquirer(net::SimLoop& world, Env& env, SimAcquirerOptions options)
     : env_(env),
-      options_(std::move(options)),
+      options_(options),
       faults_(options_.faults),
       process_(world),
       gate_(process_, "sim_acquirer") {}

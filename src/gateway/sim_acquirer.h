@@ -45,7 +45,7 @@ class SimAcquirer final : public Connector {
                                            Deadline deadline) override;
 
     const Books& books() const { return books_; }
-    void set_faults(FaultPlan plan) { faults_.set(std::move(plan)); }
+    void set_faults(FaultPlan plan) { faults_.set(plan); }
     /// As long as it is not, every call is Unavailable; what is under way still arrives.
     void set_reachable(bool reachable) { reachable_ = reachable; }
     /// No message is under way.

@@ -16,7 +16,7 @@ struct World {
         : env(seed),
           installed((env.install(), true)),
           sim(env, seed),
-          acquirer(sim, env, std::move(options)) {}
+          acquirer(sim, env, options) {}
 
     Operation sale(std::string purchase) {
         Operation op;
