@@ -52,7 +52,10 @@ class ModelLane final : public Lane {
         state_ = State::Broken;
         const Seal seal = next_seal(last_, work, commands, now_, digest_of(work));
         awaited_ = seal.sequence;
-        const auto there = co_await world_->travel(deadline);
+        auto there = co_await world_->travel(deadline);
+        if (there && world_->roll(world_->faults.commit_stalls_permille)) {
+            there = co_await world_->stall(deadline);
+        }
         if (!there || world_->roll(world_->faults.answer_lost_permille)) {
             // The connection broke: whether the server had got it all, nobody here can tell.
             if (world_->roll(500)) (void)world_->apply(work, seal, this);

@@ -12,6 +12,7 @@
 //   latency         every call takes a random time between two bounds (timers of the loop, so
 //                   simulated time under SimEnv)
 //   commit_fails    the database refuses the commit: certainly nothing was written
+//   commit_stalls   a commit takes seconds, with its locks held, as with a standby that is slow
 //   answer_lost     the connection breaks while the commit is under way: the batch is durable or
 //                   gone, each half of the time, and resolve() tells
 //   take_away()     every call fails as Unavailable for a while; a commit under way loses its
@@ -37,6 +38,8 @@ struct ModelFaults {
     Duration latency_max{0};
     int commit_fails_permille = 0;
     int answer_lost_permille = 0;
+    int commit_stalls_permille = 0;
+    Duration stall_max = std::chrono::seconds{6};
 };
 
 class ModelStore : public Store {

@@ -38,6 +38,12 @@ Task<void> ModelWorld::travel(Deadline deadline) {
     co_return Result<void>{};
 }
 
+Task<void> ModelWorld::stall(Deadline deadline) {
+    const auto bound = static_cast<std::uint64_t>(faults.stall_max.count()) + 1;
+    const Duration length{static_cast<Duration::rep>(random() % bound)};
+    co_return co_await net::sleep_for(std::min(length, deadline.left()));
+}
+
 void ModelWorld::release(const Lane* lane) {
     auto held = [lane](const auto& lock) { return lock.second == lane; };
     std::erase_if(row_locks, held);

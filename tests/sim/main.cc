@@ -22,6 +22,9 @@
 namespace holdfast::sim {
 namespace {
 
+/// A worker that has failed so often tells nothing new.
+constexpr std::uint64_t failures_max = 5;
+
 /// What a worker has done, where its parent can see it after a crash as well.
 struct Progress {
     std::uint64_t seed, runs, failed, steps, purchases;
@@ -55,7 +58,8 @@ int run_all(std::uint64_t from, std::uint64_t seeds, unsigned jobs) {
             workers.push_back(pid);
             continue;
         }
-        for (std::uint64_t seed = from + i; seed < from + seeds; seed += jobs) {
+        for (std::uint64_t seed = from + i;
+             seed < from + seeds && progress[i].failed < failures_max; seed += jobs) {
             run_seed(seed, false, progress[i]);
         }
         _exit(progress[i].failed == 0 ? 0 : 1);

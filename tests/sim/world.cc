@@ -77,6 +77,7 @@ store::ModelFaults World::store_faults() {
     faults.latency_max = dice_.between(Duration{200}, Duration{milliseconds{8}});
     if (calm_) return faults;
     if (dice_.chance(50)) faults.commit_fails_permille = static_cast<int>(dice_.below(60));
+    if (dice_.chance(30)) faults.commit_stalls_permille = static_cast<int>(dice_.below(40));
     if (dice_.chance(60)) faults.answer_lost_permille = static_cast<int>(dice_.below(120));
     return faults;
 }

@@ -6,7 +6,7 @@
 // Faults, each with a strength drawn from the seed (none at all in every tenth run):
 //   instances  killed between any two steps, or drained; started again later; wall clocks minutes
 //              off; cached answers that expire soon
-//   database   slow, away for a while, commits refused, answers of commits lost
+//   database   slow, away for a while, commits refused or stalled, answers of commits lost
 //   acquirer   slow, unreachable, answers lost after booking, late booking, doubled, 5xx
 //   network    requests and answers lost between client and instance
 // When the clients have finished everything is healed; then all operations must be settled within

@@ -57,6 +57,8 @@ struct ModelWorld {
     bool away() const { return MonotonicClock::now() < away_until; }
     /// The way to the database, or back. Errors: Deadline, Unavailable.
     Task<void> travel(Deadline deadline);
+    /// Takes long, but not beyond `deadline`.
+    Task<void> stall(Deadline deadline);
 
     void release(const Lane* lane);
     /// Applies a batch as one transaction would: all of it, or an Error and nothing.
