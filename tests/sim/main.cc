@@ -19,6 +19,13 @@
 #include <cstdio>
 #include <thread>
 
+/// A run allocates little and often: what the sanitizer keeps of each block costs more than the
+/// run. Unit tests of the same code have all of it.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+    return "malloc_context_size=3:quarantine_size_mb=16:detect_stack_use_after_return=0";
+}
+
 namespace holdfast::sim {
 namespace {
 
