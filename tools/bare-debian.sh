@@ -53,7 +53,7 @@ cat >"$root/usr/local/bin/newcomer-check" <<'CHECK'
 #!/bin/bash
 # ./dev up until it says that it is ready, then ./dev test.
 set -euo pipefail
-./dev up --port 0 --data "$HOME/holdfast-data" --ready-file "$HOME/ready.json" &
+./dev up --ready-file "$HOME/ready.json" & # where nothing is said, the defaults must do
 up=$!
 until [ -s "$HOME/ready.json" ]; do
     kill -0 "$up" || { echo "bare-debian: ./dev up ended before it was ready" >&2; exit 1; }
