@@ -146,7 +146,9 @@ Result<void> Platform::start_cluster() {
         TRY_VOID(cluster_->create_standby(say));
         TRY_VOID(supervisor_.start(postgres(Node::Standby, "postgres-standby")));
     }
-    return start_standby();
+    TRY_VOID(start_standby());
+    if (!standby_exists) TRY_VOID(cluster_->make_log_ahead(ready_patience));
+    return cluster_->require_standby(true);
 }
 
 Result<void> Platform::start_standby() {
@@ -161,7 +163,7 @@ Result<void> Platform::start_standby() {
                                     cluster_->log_path(Node::Standby)));
         block_thread(std::chrono::milliseconds{20});
     }
-    return cluster_->require_standby(true);
+    return {};
 }
 
 Result<void> Platform::start_acquirer() {

@@ -28,6 +28,7 @@ constexpr std::array login_roles = {"holdfast_migrator", "holdfast_app", "holdfa
                                     "holdfast_watch", "holdfast_replication"};
 constexpr std::string_view made_marker = "holdfast.made"; ///< in PGDATA, when a node is complete
 constexpr std::size_t socket_path_max = 100;              ///< sockaddr_un holds 108
+constexpr int log_segments_ahead = 32;                    ///< of 16 MB: min_wal_size
 constexpr Duration initdb_timeout = std::chrono::minutes{3};
 constexpr Duration basebackup_timeout = std::chrono::hours{2};
 constexpr Duration poll_interval = std::chrono::milliseconds{20};
@@ -161,7 +162,7 @@ wal_level = replica
 hot_standby = on
 hot_standby_feedback = on
 max_slot_wal_keep_size = 8GB
-max_wal_size = 4GB
+max_wal_size = 1GB
 min_wal_size = 512MB
 checkpoint_timeout = 15min
 
@@ -300,6 +301,40 @@ Result<void> EmbeddedCluster::ensure_database() const {
     if (there == "t") return {};
     TRY(std::string made, admin(Node::Primary, fmt::format("CREATE DATABASE {}", database)));
     return {};
+}
+
+Result<void> EmbeddedCluster::make_log_ahead(Duration timeout) const {
+    // A commit that needs a segment that does not exist writes 16 MB of zeros and syncs them first,
+    // 15 to 45 ms, with all others waiting. Segments that have been used up are renamed to future
+    // ones by the next checkpoint, as many as min_wal_size says; max_wal_size is such that later
+    // checkpoints come before these are used up.
+    const MonoTime until = env_->now() + timeout;
+    TRY(std::string used,
+        admin(Node::Primary, fmt::format("DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM "
+                                         "pg_logical_emit_message(false, 'holdfast', ''); "
+                                         "PERFORM pg_switch_wal(); END LOOP; END $$",
+                                         log_segments_ahead)));
+    for (Node node : {Node::Primary, Node::Standby}) {
+        TRY_VOID(wait_replayed(until));
+        TRY(std::string recycled, admin(node, "CHECKPOINT"));
+    }
+    return {};
+}
+
+Result<void> EmbeddedCluster::wait_replayed(MonoTime until) const {
+    TRY(std::string written, admin(Node::Primary, "SELECT pg_current_wal_flush_lsn()"));
+    while (true) {
+        TRY(std::string there,
+            admin(Node::Standby, fmt::format("SELECT pg_last_wal_replay_lsn() >= "
+                                             "'{}'",
+                                             written)));
+        if (there == "t") return {};
+        if (env_->now() >= until)
+            return fail(
+                ErrorClass::Deadline, "standby_not_replaying",
+                fmt::format("the standby does not replay; see {}", log_path(Node::Standby)));
+        block_thread(poll_interval);
+    }
 }
 
 Result<void> EmbeddedCluster::set_passwords() const {

@@ -71,6 +71,11 @@ class EmbeddedCluster {
     /// catching up.
     Result<bool> standby_in_sync() const;
 
+    /// Makes the log's next segments on both nodes before a commit needs them, up to min_wal_size;
+    /// later ones are recycled by checkpoints. Both must run and be in sync. Error Deadline
+    /// "standby_not_replaying".
+    Result<void> make_log_ahead(Duration timeout) const;
+
     /// Passwords by passfile, for processes of ours.
     std::string url(Node node, std::string_view role) const;
     /// With the password inside, for the ready file and for people.
@@ -89,6 +94,8 @@ class EmbeddedCluster {
     std::string passfile(std::string_view role) const;
     Result<SecretString> password(std::string_view role) const;
     std::string configuration() const;
+    /// Until the standby has replayed all that the primary has written.
+    Result<void> wait_replayed(MonoTime until) const;
     Result<std::string> admin(Node node, const std::string& statement) const;
 
     Env* env_;

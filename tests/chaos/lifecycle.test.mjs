@@ -4,7 +4,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import Stripe from 'stripe';
 import { Platform } from '../support/platform.mjs';
@@ -44,6 +44,10 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
     const stripe = () =>
       new Stripe(platform.ready.secret_key, platform.stripeOptions({ maxNetworkRetries: 0 }));
     const first = await stripe().paymentIntents.create(order);
+    for (const node of ['primary', 'standby']) {
+      const log = readdirSync(`${platform.directory}/data/${node}/pg_wal`);
+      assert.ok(log.length > 30, `${node} has its log's next segments (${log.length})`);
+    }
     const status = async (path) =>
       (await platform.raw('GET', path, { key: null }).catch(() => ({ status: 0 }))).status;
 
