@@ -53,7 +53,8 @@ class Platform:
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
                 [build / "holdfast", "up", "--data", self.data, "--port", "0",
-                 "--instances", str(instances), "--ready-file", ready],
+                 "--instances", str(instances), "--ready-file", ready,
+                 "--db-pool-max", "4"],  # connections are left for pgbench
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         until = time.monotonic() + START_PATIENCE_S
         while not ready.exists():
