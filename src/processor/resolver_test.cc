@@ -1,26 +1,10 @@
 #include "processor/resolver.h"
 
+#include "base/skewed_env.h"
 #include "processor/processor_fixture.h"
 
 namespace holdfast::processor {
 namespace {
-
-/// The same time as another Env, with a wall clock that is ahead.
-class FastClock final : public Env {
-  public:
-    FastClock(Env& env, Duration ahead) : env_(env), ahead_(ahead) {}
-    MonoTime now() override { return env_.now(); }
-    WallTime wall() override { return env_.wall() + ahead_; }
-    void fill_random(std::span<std::byte> out) override { env_.fill_random(out); }
-    int pid() override { return env_.pid(); }
-    std::string hostname() override { return env_.hostname(); }
-    bool simulated() const override { return true; }
-    void note_wakeup(MonoTime when) override { env_.note_wakeup(when); }
-
-  private:
-    Env& env_;
-    Duration ahead_;
-};
 
 /// An operation that its owner left behind.
 class ResolverTest : public ProcessorTest {
@@ -94,7 +78,7 @@ TEST_F(ResolverTest, SettlesManyWithinTheTimeThatIsPromised) {
 }
 
 TEST_F(ResolverTest, WhatAnInstanceWithAFastClockLeftIsTakenOverInTime) {
-    FastClock ahead(env_, std::chrono::minutes{10});
+    SkewedEnv ahead(env_, std::chrono::minutes{10});
     leave_behind(1, 1, &ahead);
     start_resolver();
     MonoTime crashed = env_.now();
@@ -104,7 +88,7 @@ TEST_F(ResolverTest, WhatAnInstanceWithAFastClockLeftIsTakenOverInTime) {
 
 TEST_F(ResolverTest, AnIdleInstanceWithASlowClockTakesOverInTime) {
     leave_behind(1);
-    FastClock behind(env_, -std::chrono::minutes{10});
+    SkewedEnv behind(env_, -std::chrono::minutes{10});
     auto made = run(Processor::create(
         sim_.loop(), behind, store_, connector_, identity_, [this](auto) { return &account_; },
         options_));
@@ -145,7 +129,7 @@ TEST_F(ResolverTest, AReversalOnceDecidedIsCarriedOut) {
 
 TEST_F(ResolverTest, AnInstanceWithAFastClockTakesNothingEarly) {
     leave_behind(1);
-    FastClock ahead(env_, seconds{60});
+    SkewedEnv ahead(env_, seconds{60});
     auto made = run(Processor::create(
         sim_.loop(), ahead, store_, connector_, identity_, [this](auto) { return &account_; },
         options_));

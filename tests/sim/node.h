@@ -8,8 +8,8 @@
 // tells the client the answer, or that the connection broke.
 
 #include "dice.h"
-#include "skewed_env.h"
 
+#include "base/skewed_env.h"
 #include "core/identity.h"
 #include "gateway/sim_acquirer.h"
 #include "net/sim_loop.h"

@@ -1,10 +1,11 @@
 #pragma once
 
-// SkewedEnv: the simulated time with a wall clock of its own, as each machine has.
+// SkewedEnv: the time of another Env, simulated, with a wall clock of its own, as each machine has.
+// For simulations and tests of what clocks that differ do.
 
 #include "base/env.h"
 
-namespace holdfast::sim {
+namespace holdfast {
 
 class SkewedEnv final : public Env {
   public:
@@ -25,4 +26,4 @@ class SkewedEnv final : public Env {
     Duration skew_;
 };
 
-} // namespace holdfast::sim
+} // namespace holdfast
