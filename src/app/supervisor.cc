@@ -48,7 +48,7 @@ Error io_error(std::string_view what, const std::string& path) {
 struct Leftover {
     std::string name;
     std::string family;
-    ProcessName process;
+    ProcessName process{};
     int stop_signal = SIGTERM;
 };
 
@@ -116,6 +116,9 @@ Result<Supervisor> Supervisor::create(Env& env, std::string data_directory) {
 Result<void> Supervisor::end_leftovers() {
     TRY(auto leftovers, read_state(data_directory_ + "/supervisor.json"));
     std::reverse(leftovers.begin(), leftovers.end());
+    // What was started and not yet written down is known by its family alone. Two servers on one
+    // data directory would be the end of it.
+    leftovers.push_back({.name = "unrecorded", .family = data_directory_, .stop_signal = SIGKILL});
     for (Leftover& leftover : leftovers) {
         if (family_members(leftover.process, leftover.family) == 0) continue;
         log::warn("leftover_process_ended",
@@ -124,26 +127,7 @@ Result<void> Supervisor::end_leftovers() {
                         .process = leftover.process};
         end(running, leftover.stop_signal, leftover_patience);
     }
-    end_strays();
     return write_state();
-}
-
-/// What was started by a supervisor that was killed before it wrote that down: two servers on one
-/// data directory would be the end of it.
-void Supervisor::end_strays() const {
-    if (family_members({}, data_directory_) == 0) return;
-    log::warn("strays_killed", {{"count", family_members({}, data_directory_)}});
-    signal_family({}, data_directory_, SIGKILL);
-    const MonoTime until = env_->now() + kill_patience;
-    while (family_members({}, data_directory_) > 0) {
-        while (reap_child()) {
-        }
-        if (env_->now() >= until) {
-            BUG("a killed process does not go away");
-            return;
-        }
-        block_thread(std::chrono::milliseconds{5});
-    }
 }
 
 Result<void> Supervisor::write_state() const {

@@ -71,7 +71,6 @@ class Supervisor {
     };
     Supervisor(Env& env, std::string data_directory, int lock);
     Result<void> end_leftovers();
-    void end_strays() const;
     Result<void> write_state() const;
     void end(Running& running, int signal, Duration patience) const;
     void note_exits();
