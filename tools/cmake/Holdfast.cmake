@@ -31,7 +31,7 @@ target_compile_options(hf_flags INTERFACE
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_compile_definitions(hf_flags INTERFACE
   _GLIBCXX_ASSERTIONS # bounds of operator[], front(), *optional: checked in production too
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ASIO_SEPARATE_COMPILATION
   BOOST_ASIO_CUSTOM_HANDLER_TRACKING=<net/asio_hooks.h>) # the stall detector of net/loop_watch.h
 target_link_options(hf_flags INTERFACE -fuse-ld=lld)
 if(HOLDFAST_SANITIZE)
@@ -42,6 +42,13 @@ if(HOLDFAST_FUZZ)
   target_compile_options(hf_flags INTERFACE -fsanitize=fuzzer-no-link)
   add_custom_target(fuzzers)
 endif()
+
+# GoogleTest, GoogleMock and rapidcheck for a test binary. What it tests is optimized as usual; the
+# tests themselves run once and take three times as long to optimize as to run unoptimized.
+function(holdfast_link_tests target)
+  target_compile_options(${target} PRIVATE -O0)
+  target_link_libraries(${target} PRIVATE GTest::gmock GTest::gtest_main rapidcheck)
+endfunction()
 
 # CTest runs `command` as SUITE/NAME; GoogleTest writes its cases to reports/SUITE/NAME.json, from
 # which tools/dev/test.py counts.
@@ -72,7 +79,8 @@ function(holdfast_library folder)
   target_link_libraries(hf_${folder} PUBLIC hf_flags ${ARG_LINK})
   if(tests)
     add_executable(${folder}_test ${tests})
-    target_link_libraries(${folder}_test PRIVATE hf_${folder} ${ARG_TEST_LINK} GTest::gmock GTest::gtest_main rapidcheck)
+    target_link_libraries(${folder}_test PRIVATE hf_${folder} ${ARG_TEST_LINK})
+    holdfast_link_tests(${folder}_test)
     holdfast_add_test(unit ${folder} TIMEOUT 120 COMMAND ${folder}_test)
   endif()
 endfunction()
@@ -92,7 +100,8 @@ function(holdfast_suite suite name)
   cmake_parse_arguments(ARG "SLOW" "TIMEOUT" "SOURCES;LINK;ARGS" ${ARGN})
   set(target ${suite}_${name}_test)
   add_executable(${target} ${ARG_SOURCES})
-  target_link_libraries(${target} PRIVATE hf_flags ${ARG_LINK} GTest::gmock GTest::gtest_main rapidcheck)
+  target_link_libraries(${target} PRIVATE hf_flags ${ARG_LINK})
+  holdfast_link_tests(${target})
   set(options)
   if(ARG_TIMEOUT)
     list(APPEND options TIMEOUT ${ARG_TIMEOUT})
