@@ -24,6 +24,18 @@ Task<Reply> show(Services& services, Call& call, Object object, ExpandTree expan
     co_return Reply{.body = std::move(json)};
 }
 
+namespace {
+
+/// An error behind the point where the command was done, which those of reading call nothing done.
+Error done_but_unread(Error error) {
+    if (error.kind == ErrorClass::Overload || error.kind == ErrorClass::Deadline ||
+        error.kind == ErrorClass::Unavailable)
+        error.kind = ErrorClass::Unknown;
+    return error;
+}
+
+} // namespace
+
 Task<Reply> execute(Services& services, Call& call, core::CommandBody body, ExpandTree expand) {
     core::Command command{.account = call.account->id,
                           .request = call.request,
@@ -31,9 +43,10 @@ Task<Reply> execute(Services& services, Call& call, core::CommandBody body, Expa
                           .body = std::move(body)};
     CO_TRY(auto outcome, co_await services.processor.pay(std::move(command), call.deadline));
     CO_TRY(auto object, object_of(outcome.answer.object));
-    CO_TRY(auto json, co_await presented(services, call, std::move(object), std::move(expand)));
-    Reply reply = outcome.answer.declined ? declined_reply(*outcome.answer.declined, json)
-                                          : Reply{.body = std::move(json)};
+    auto json = co_await presented(services, call, std::move(object), std::move(expand));
+    if (!json) co_return fail(done_but_unread(std::move(json).error()));
+    Reply reply = outcome.answer.declined ? declined_reply(*outcome.answer.declined, *json)
+                                          : Reply{.body = std::move(*json)};
     reply.replayed = outcome.replayed;
     reply.original_request = outcome.original_request;
     co_return reply;

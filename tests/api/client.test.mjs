@@ -8,12 +8,13 @@ import Stripe from 'stripe';
 import { Platform, errorOf, collect, holdfast } from '../support/platform.mjs';
 import { setAcquirerFaults } from '../support/load.mjs';
 
+const requestTimeoutS = 5;
 let platform;
 let stripe;
 const called = new Set(); // "GET /v1/customers/cus_..."
 
 before(async () => {
-  platform = await Platform.start({ args: ['--api-request-timeout', '5'] });
+  platform = await Platform.start({ args: ['--api-request-timeout', String(requestTimeoutS)] });
   stripe = new Stripe(platform.ready.secret_key, platform.stripeOptions());
   stripe.on('request', ({ method, path }) => called.add(`${method} ${path.split('?')[0]}`));
 });
@@ -297,6 +298,26 @@ test('a second request for what is being paid is told to come back', async () =>
     assert.equal((await paying).status, 'succeeded');
     assert.equal((await confirm({ idempotencyKey })).status, 'succeeded');
   });
+});
+
+// A payment was made; what it shall be shown with can't be read. "Nothing was done" would be a lie.
+test('what was done but can not be shown is told as unknown', async () => {
+  const { id } = await customer();
+  const options = { idempotencyKey: randomUUID() };
+  const request = { ...order, confirm: true, customer: id, expand: ['customer'] };
+  const untilTooLate = `SELECT pg_sleep(${requestTimeoutS + 1})`;
+  const hideCustomers = `BEGIN; LOCK TABLE customers; ${untilTooLate}; COMMIT`;
+  await whileSlow(async () => {
+    const paying = errorOf(stripe.paymentIntents.create(request, { ...options, ...once }));
+    while ((await stripe.paymentIntents.list({ customer: id })).data[0]?.status !== 'processing');
+    const [error] = await Promise.all([paying, platform.sql(hideCustomers)]);
+    assert.equal(error.statusCode, 503);
+    assert.match(error.message, /not known yet/);
+    assert.equal(error.headers['stripe-should-retry'], 'true');
+  });
+  const payment = await stripe.paymentIntents.create(request, options);
+  assert.equal(payment.status, 'succeeded');
+  assert.equal(payment.customer.id, id);
 });
 
 test('what can not be done in time is a 503 that may be repeated', async () => {

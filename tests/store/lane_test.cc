@@ -65,6 +65,20 @@ TEST_F(LaneTest, ResolveWaitsForACommitThatStillRunsAndFindsItDurable) {
     EXPECT_EQ(value("SELECT max(sequence) FROM seals"), durable ? "2" : "1");
 }
 
+// At the edge a Conflict is the object's, and the client's fault; a locked table is ours.
+TEST_F(LaneTest, ReadingALockedTableIsUnavailable) {
+    auto blocker = db_.connect("postgres");
+    db::Pipeline block;
+    block.begin();
+    block.add_sql("LOCK TABLE payment_intents");
+    db_.get(blocker->run(block, soon()));
+    const auto read = db_.try_get(db_.store().find(account_, Id<core::PaymentIntent>{}, soon()));
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().kind, ErrorClass::Unavailable) << to_string(read.error());
+    EXPECT_EQ(read.error().sqlstate, "55P03");
+    EXPECT_TRUE(read.error().retryable);
+}
+
 TEST_F(LaneTest, ASessionThatDiesBeforeCommitLeavesNothing) {
     auto lane = db_.get(db_.store().open_lane(soon()));
     Batch batch = begin(*lane);

@@ -2,6 +2,9 @@
 
 // ask: one pipeline on a connection of the pool. Private to PgStore; the callers' frames own the
 // pipeline.
+//
+// A conflict that the database had (a table locked for too long, a deadlock) is Unavailable here:
+// of its own state, not of the object that was asked for.
 
 #include "db/pool.h"
 
@@ -11,7 +14,10 @@ inline db::Task<std::vector<db::QueryResult>> ask(db::Pool& pool, db::Priority p
                                                   const db::Pipeline& pipeline,
                                                   db::Deadline deadline) {
     CO_TRY(db::Pooled connection, co_await pool.acquire(priority, deadline));
-    co_return co_await connection->run(pipeline, deadline);
+    auto results = co_await connection->run(pipeline, deadline);
+    if (!results && results.error().kind == ErrorClass::Conflict)
+        results.error().kind = ErrorClass::Unavailable;
+    co_return results;
 }
 
 } // namespace holdfast::store
