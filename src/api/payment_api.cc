@@ -11,7 +11,6 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
-#include <cstring>
 
 namespace holdfast::api {
 namespace {
@@ -105,17 +104,6 @@ std::string canonical_form(const FormNode& parameters) {
     }
     std::ranges::sort(pairs);
     return fmt::to_string(fmt::join(pairs, "&"));
-}
-
-std::uint64_t fingerprint_of(std::string_view endpoint, const FormNode& parameters) {
-    Sha256 digest;
-    digest.update(endpoint);
-    digest.update(std::string_view("\0", 1));
-    digest.update(canonical_form(parameters));
-    const Digest d = digest.finish();
-    std::uint64_t fingerprint;
-    std::memcpy(&fingerprint, d.data(), sizeof fingerprint);
-    return fingerprint;
 }
 
 bool well_formed_version(std::string_view version) {
@@ -255,7 +243,8 @@ Task<Reply> PaymentApi::answer(const HttpRequest& request, Uuid request_id) {
     if (!key.empty()) {
         call.request.replay_key =
             services_.identity.replay_key(credential.account->id, endpoint, key);
-        call.request.fingerprint = fingerprint_of(endpoint, form);
+        call.request.fingerprint = services_.identity.request_fingerprint(
+            credential.account->id, endpoint, canonical_form(form));
     }
     note_telemetry(request.headers.get("X-Stripe-Client-Telemetry"));
     co_return co_await match.route->handler(services_, call);

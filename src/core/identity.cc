@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace holdfast::core {
 namespace {
@@ -35,14 +36,26 @@ Uuid Identity::derive(std::string_view domain, Id<Account> account, const Uuid& 
         {chars(length), domain, chars_of(account.uuid()), chars_of(parent), chars(number)}));
 }
 
+Uuid Identity::derive(std::string_view domain, Id<Account> account, std::string_view first,
+                      std::string_view second) const {
+    const auto domain_length = wide(domain.size());
+    const auto first_length = wide(first.size());
+    const auto second_length = wide(second.size());
+    return first_128_bits(key_.sign({chars(domain_length), domain, chars_of(account.uuid()),
+                                     chars(first_length), first, chars(second_length), second}));
+}
+
 Uuid Identity::replay_key(Id<Account> account, std::string_view endpoint,
                           std::string_view key) const {
-    constexpr std::string_view domain = "replay_key";
-    const auto domain_length = wide(domain.size());
-    const auto endpoint_length = wide(endpoint.size());
-    const auto key_length = wide(key.size());
-    return first_128_bits(key_.sign({chars(domain_length), domain, chars_of(account.uuid()),
-                                     chars(endpoint_length), endpoint, chars(key_length), key}));
+    return derive("replay_key", account, endpoint, key);
+}
+
+std::uint64_t Identity::request_fingerprint(Id<Account> account, std::string_view endpoint,
+                                            std::string_view parameters) const {
+    const Uuid whole = derive("request_fingerprint", account, endpoint, parameters);
+    std::uint64_t fingerprint;
+    std::memcpy(&fingerprint, whole.bytes.data(), sizeof fingerprint);
+    return fingerprint;
 }
 
 Id<Operation> Identity::authorization(Id<Account> account, Id<PaymentIntent> payment,

@@ -24,6 +24,10 @@ class Identity {
     /// Hash of (account, endpoint, idempotency key): the id of what a keyed request creates is
     /// derived from it, and the replay cache is keyed by it.
     Uuid replay_key(Id<Account> account, std::string_view endpoint, std::string_view key) const;
+    /// What a request asked for, kept beside what it created, to tell a repeated key from one that
+    /// is used twice. Keyed: parameters may hold a card number, whose plain hash could be guessed.
+    std::uint64_t request_fingerprint(Id<Account> account, std::string_view endpoint,
+                                      std::string_view parameters) const;
     /// The id of the object of kind `prefix` that the request behind `replay_key` creates.
     template <class T> Id<T> created_by(Id<Account> account, const Uuid& replay_key) const {
         return Id<T>(derive(T::id_prefix, account, replay_key, 0));
@@ -44,6 +48,8 @@ class Identity {
   private:
     Uuid derive(std::string_view domain, Id<Account> account, const Uuid& parent,
                 std::uint64_t n) const;
+    Uuid derive(std::string_view domain, Id<Account> account, std::string_view first,
+                std::string_view second) const;
     HmacKey key_;
 };
 

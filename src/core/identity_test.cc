@@ -68,6 +68,21 @@ TEST(Identity, InputsDoNotRunIntoEachOther) {
               identity().replay_key(account(1), "x", ""));
 }
 
+TEST(Identity, FingerprintCoversTheRequestAndCanNotBeGuessed) {
+    const std::string_view form = "card[number]=4242424242424242";
+    const std::set<std::uint64_t> fingerprints{
+        identity().request_fingerprint(account(1), "POST /v1/tokens", form),
+        identity().request_fingerprint(account(2), "POST /v1/tokens", form),
+        identity().request_fingerprint(account(1), "POST /v1/payment_methods", form),
+        identity().request_fingerprint(account(1), "POST /v1/tokens", "card[number]=4111"),
+        Identity(SecretString("another")).request_fingerprint(account(1), "POST /v1/tokens", form),
+    };
+    EXPECT_EQ(fingerprints.size(), 5u);
+    EXPECT_EQ(
+        fingerprints.count(identity().request_fingerprint(account(1), "POST /v1/tokens", form)),
+        1u);
+}
+
 TEST(Identity, EverythingInTheDerivationCounts) {
     const Uuid parent = uuid(9);
     std::set<Uuid> ids{
