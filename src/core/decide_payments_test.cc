@@ -226,6 +226,18 @@ TEST(Payments, DeclinedCaptureLeavesTheMoneyHeld) {
     EXPECT_EQ(payment_in(world.run(CapturePaymentIntent{.id = held.id})).status, Status::Succeeded);
 }
 
+// Whoever took the operation over recorded first: the requester hears the same of it.
+TEST(Payments, DeclinedCaptureIsACardErrorWhoeverRecordsIt) {
+    TestWorld world;
+    const PaymentIntent held = world.pay(1000, manual);
+    const auto started = world.submit(CapturePaymentIntent{.id = held.id})->started;
+    ASSERT_TRUE(started.has_value());
+    const Verdict first = world.record(*started, TestWorld::declined("lost_card"));
+    const Verdict second = world.record(*started, TestWorld::declined("lost_card"));
+    ASSERT_TRUE(second.answer->declined.has_value());
+    EXPECT_EQ(second.answer->declined, first.answer->declined);
+}
+
 struct Failure {
     OperationOutcome outcome;
     CardFailure shown;

@@ -140,16 +140,21 @@ Result<Verdict> release(Decision& decision, PaymentIntent payment, const Operati
     return answer_payment(decision, std::move(payment), operation, {"payment_intent.canceled"});
 }
 
-/// The money stays held: the payment is as it was before, its requester gets a card error.
-Result<Verdict> keep_holding(Decision& decision, PaymentIntent payment, const Operation& operation,
-                             const OperationOutcome& outcome) {
-    PaymentError error{failure_of(outcome), operation.charge, payment.payment_method};
-    return answer_payment(decision, std::move(payment), operation, {}, std::move(error));
+/// A capture or release that the acquirer refused: the money stays held and the payment is as it
+/// was before; only its requester is told, by a card error.
+bool keeps_holding(const Operation& operation) {
+    return operation.state != OperationState::Approved &&
+           (operation.kind == OperationKind::Capture || operation.kind == OperationKind::Void);
+}
+
+PaymentError holding_error(const PaymentIntent& payment, const Operation& operation,
+                           const OperationOutcome& outcome) {
+    return {failure_of(outcome), operation.charge, payment.payment_method};
 }
 
 /// The outcome was recorded before: by us, with the answer lost, or by whoever took over.
 Result<Verdict> recorded_before(const Decision& decision, const PaymentIntent& payment,
-                                const Operation& operation) {
+                                const Operation& operation, const OperationOutcome& outcome) {
     if (operation.kind == OperationKind::Refund) {
         const Refund* refund = decision.find(operation.refund);
         if (refund) return current_state(snapshot(*refund));
@@ -157,6 +162,8 @@ Result<Verdict> recorded_before(const Decision& decision, const PaymentIntent& p
     Verdict verdict = current_state(snapshot(payment));
     if (payment.last_error && payment.last_error->charge == operation.charge)
         verdict.answer->declined = payment.last_error;
+    else if (keeps_holding(operation))
+        verdict.answer->declined = holding_error(payment, operation, outcome);
     return verdict;
 }
 
@@ -188,7 +195,10 @@ Result<Verdict> settle(Decision& decision, PaymentIntent payment, Operation oper
         case OperationKind::Capture:
         case OperationKind::Void: break;
     }
-    if (!approved) return keep_holding(decision, std::move(payment), operation, outcome);
+    if (keeps_holding(operation)) {
+        PaymentError error = holding_error(payment, operation, outcome);
+        return answer_payment(decision, std::move(payment), operation, {}, std::move(error));
+    }
     const Charge* charge = decision.find(operation.charge);
     if (!charge)
         return fail(outcome_error(ErrorClass::Bug, "charge_missing", "The charge is not loaded."));
@@ -222,7 +232,7 @@ Result<Verdict> apply(Decision& decision, const RecordOutcome& command) {
         return fail(outcome_error(ErrorClass::NotFound, "operation_missing",
                                   "There is no such operation."));
     if (existing->state != OperationState::Started)
-        return recorded_before(decision, *payment, *existing);
+        return recorded_before(decision, *payment, *existing, command.outcome);
     TRY_VOID(check_recordable(*payment, *existing, command.outcome));
     PaymentIntent idle_again = *payment;
     idle_again.active_operation = {};
