@@ -208,10 +208,11 @@ Task<void> BatchingProcessor::drain(Deadline deadline) {
     context_.intake.refuse_waiting(draining_error());
     context_.stop();
     Result<void> lanes_ended = co_await gate_.close(deadline);
+    if (!operations_ended) co_return operations_ended;
+    CO_TRY_VOID(lanes_ended); // else they still run: their lanes stay
     runners_.clear();
     log::info("processor_drained", {{"instance", instance_}});
-    if (!operations_ended) co_return operations_ended;
-    co_return lanes_ended;
+    co_return Result<void>{};
 }
 
 } // namespace
