@@ -28,7 +28,9 @@ constexpr std::array login_roles = {"holdfast_migrator", "holdfast_app", "holdfa
                                     "holdfast_watch", "holdfast_replication"};
 constexpr std::string_view made_marker = "holdfast.made"; ///< in PGDATA, when a node is complete
 constexpr std::size_t socket_path_max = 100;              ///< sockaddr_un holds 108
-constexpr int log_segments_ahead = 32;                    ///< of 16 MB: min_wal_size
+constexpr int log_segment_mib = 16;
+constexpr int min_wal_size_mib = 512; ///< what a checkpoint keeps as segments to come
+constexpr int log_segments_ahead = min_wal_size_mib / log_segment_mib;
 constexpr Duration initdb_timeout = std::chrono::minutes{3};
 constexpr Duration basebackup_timeout = std::chrono::hours{2};
 constexpr Duration poll_interval = std::chrono::milliseconds{20};
@@ -163,7 +165,7 @@ hot_standby = on
 hot_standby_feedback = on
 max_slot_wal_keep_size = 8GB
 max_wal_size = 1GB
-min_wal_size = 512MB
+min_wal_size = {}MB
 checkpoint_timeout = 15min
 
 # nothing waits for ever
@@ -184,7 +186,7 @@ log_timezone = 'UTC'
 timezone = 'UTC'
 include_if_exists = 'holdfast.conf'
 )",
-        options_.max_connections, shared_buffers_mib());
+        options_.max_connections, shared_buffers_mib(), min_wal_size_mib);
 }
 
 Result<void> EmbeddedCluster::create_primary(const Progress& progress) {

@@ -63,6 +63,15 @@ class MigrationsTest : public testing::Test {
         return get(db::connect(loop_, offload_,
                                *db::ConnectOptions::parse(SecretString(database_.url())), soon()));
     }
+    /// Somebody in a transaction that has read the table `shops`.
+    std::unique_ptr<db::Connection> hold_shops() {
+        auto holder = connect();
+        db::Pipeline hold;
+        hold.begin();
+        hold.add_sql("SELECT count(*) FROM shops");
+        get(holder->run(hold, soon()));
+        return holder;
+    }
 
     /// The first real file, then these.
     std::vector<SchemaFile> with_roles(std::vector<SchemaFile> more) const {
@@ -168,11 +177,7 @@ TEST_F(MigrationsTest, GivesUpOnALockAndNamesWhoHoldsIt) {
     const auto first = with_roles({shops, shops_down});
     const auto both = with_roles({shops, shops_down, names});
     get(migrations(first).up(soon()));
-    auto holder = connect();
-    db::Pipeline hold;
-    hold.begin();
-    hold.add_sql("SELECT count(*) FROM shops");
-    get(holder->run(hold, soon()));
+    auto holder = hold_shops();
 
     MigrationOptions few;
     few.attempts_max = 3;
@@ -197,11 +202,7 @@ TEST_F(MigrationsTest, TriesAgainUntilTheLockIsFree) {
     const auto first = with_roles({shops, shops_down});
     const auto both = with_roles({shops, shops_down, names});
     get(migrations(first).up(soon()));
-    auto holder = connect();
-    db::Pipeline hold;
-    hold.begin();
-    hold.add_sql("LOCK TABLE shops IN ROW SHARE MODE");
-    get(holder->run(hold, soon()));
+    auto holder = hold_shops();
     net::Gate gate(loop_, "holder");
     ASSERT_TRUE(gate.spawn(let_go(*holder, std::chrono::milliseconds{400})));
     EXPECT_THAT(get(migrations(both).up(soon())), SizeIs(1));
