@@ -29,6 +29,7 @@ LOCK_WAIT_MAX_MS = 100
 CLIENTS = (8, 16, 32)
 BASELINES = ("locked", "delta")
 BASELINE_NAME = "bench_baseline"
+OURS = "bench_itself"
 PURCHASE = {"amount": "1099", "currency": "usd", "confirm": "true"}
 
 
@@ -75,7 +76,8 @@ class Platform:
     def sql(self, text, url=None):
         done = subprocess.run(
             [POSTGRES_BIN / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d",
-             url or self.urls["database_url"], "-c", text], capture_output=True, text=True)
+             url or self.urls["database_url"], "-c", text],
+            capture_output=True, text=True, env={**os.environ, "PGAPPNAME": OURS})
         if done.returncode != 0:
             raise Failed(f"psql: {done.stderr}")
         return done.stdout.strip()
@@ -272,6 +274,13 @@ class Bench:
             "--secret-key", self.platform.urls["secret_key"], "--payment-method", self.card,
             "--connections", self.options.connections, "--rate", rate, *self.window()])
 
+    def settle(self):
+        """Latency is that of the load it is measured under: what the loads before have left to
+        vacuum and to write back, mostly pgbench's, is done first."""
+        self.platform.sql("VACUUM")
+        for node in ("database_url", "standby_url"):
+            self.platform.sql("CHECKPOINT", self.platform.urls[node])
+
     def round(self):
         result = {"processor": self.processor()}
         for clients in CLIENTS:
@@ -279,6 +288,7 @@ class Bench:
                 result[kind, clients] = self.baseline.run(
                     kind, clients, self.options.pgbench_seconds)
         result["http"] = self.http()
+        self.settle()
         result["half"] = self.http(result["http"]["per_s"] / 2)
         self.rounds.append(result)
         best = {kind: max(result[kind, c] for c in CLIENTS) for kind in BASELINES}
@@ -298,8 +308,10 @@ class Bench:
             if "deadlock detected" in line:
                 raise Failed(f"a deadlock: {line}")
             wait = re.search(r"(still waiting for|acquired) .* after ([\d.]+) ms", line)
-            # The baseline waits for its own rows: that is what it is there to show.
-            if wait and float(wait[2]) > LOCK_WAIT_MAX_MS and BASELINE_NAME not in line:
+            # The baseline waits for its own rows: that is what it is there to show. The bench's
+            # VACUUM waits for autovacuum's, between the loads.
+            ours = BASELINE_NAME in line or OURS in line
+            if wait and float(wait[2]) > LOCK_WAIT_MAX_MS and not ours:
                 raise Failed(f"a lock wait over {LOCK_WAIT_MAX_MS} ms: {line}")
         for line in self.platform.metrics().splitlines():
             if line.startswith("holdfast_loop_stall_total") and float(line.split()[-1]) > 0:
