@@ -6,8 +6,8 @@ import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync } from 'node:fs';
+import { rmSync, writeFileSync, writeSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,8 @@ import { Platform, binary } from '../support/platform.mjs';
 import { acquirerPurchases } from '../support/load.mjs';
 import { Postgres } from '../support/postgres.mjs';
 
-const preload = join(process.env.TEST_BUILD ?? 'build/test', 'tests/support/libtest_clock.so');
+const preload = 'libtest_clock.so';
+const built = join(process.env.TEST_BUILD ?? 'build/test', 'tests/support', preload);
 const startPatienceMs = 60_000;
 const daySeconds = 86_400;
 
@@ -45,7 +46,7 @@ function ownClock(name) {
     writeSync(written, setting, 0, setting.length, 0);
     closeSync(written);
   };
-  return { env: { LD_PRELOAD: preload, TEST_CLOCK_FILE: file }, setClock };
+  return { env: { LD_PRELOAD: join(directory, preload), TEST_CLOCK_FILE: file }, setClock };
 }
 
 /// A holdfast process with a clock of its own.
@@ -67,6 +68,7 @@ async function startWithClock(name, args, listening) {
 before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hf-clocks-'));
   chmodSync(directory, 0o755);
+  copyFileSync(built, join(directory, preload)); // the database's user may not see our own files
   database = ownClock('database');
   postgres = await Postgres.start({ env: database.env });
   platform = await Platform.start({ args: ['--database-url', postgres.url] });
@@ -160,6 +162,8 @@ async function payAcross(first, second) {
 
 test('paid at 23:59:59.9, repeated at 00:00:00.1 on another instance', async () => {
   const midnight = strikeMidnight();
+  const now = Number(await platform.sql('SELECT extract(epoch FROM clock_timestamp())'));
+  assert.ok(now >= midnight - 60 && now < midnight, 'the database has the clock that it was given');
   assert.equal((await payAcross(early, late)).created, midnight - 1);
 });
 
