@@ -1,0 +1,34 @@
+#pragma once
+
+// What the doctor reads off the machine it runs on: file systems, cores, memory, logind, Patroni.
+//
+// `root` is where the machine's files are, "/" but in tests. Everything here blocks, up to
+// patroni_patience when Patroni is asked for its version: call it through Offload. What is not
+// there or can't be read is empty.
+//
+// Sources: statfs(2) and linux/magic.h; logind.conf(5), systemd.unit(5) (order of drop-ins);
+// PostgreSQL documentation, 19.4.2.
+
+#include "guard/doctor_facts.h"
+
+namespace holdfast::guard {
+
+inline constexpr Duration patroni_patience = std::chrono::seconds{5};
+
+/// Empty when there is no such directory, or we may not look.
+std::optional<Directory> look_at_directory(const std::string& path);
+
+int cores_here();
+std::int64_t memory_bytes_here();
+
+/// RemoveIPC as logind has it; empty when systemd does not run here.
+std::optional<bool> find_logind_removes_ipc(const std::string& root);
+/// The last RemoveIPC= of a text in the form of logind.conf.
+std::optional<bool> parse_removes_ipc(std::string_view conf);
+
+/// The Patroni that is configured here; empty when there is none.
+std::optional<Patroni> find_patroni(const std::string& root);
+/// Whether a configuration in YAML has that key on its first level.
+bool has_top_level_key(std::string_view yaml, std::string_view key);
+
+} // namespace holdfast::guard

@@ -1,0 +1,104 @@
+#include "guard/doctor_machine.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+namespace holdfast::guard {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A machine of files, removed at the end.
+class DoctorMachine : public testing::Test {
+  protected:
+    DoctorMachine() {
+        std::string path = testing::TempDir() + "doctor-XXXXXX";
+        root_ = ::mkdtemp(path.data());
+    }
+    ~DoctorMachine() override { fs::remove_all(root_); }
+
+    void write(const std::string& path, std::string_view text) {
+        const fs::path file = root_ / path;
+        fs::create_directories(file.parent_path());
+        std::ofstream(file) << text;
+    }
+    fs::path root_;
+};
+
+TEST_F(DoctorMachine, LogindIsReadWhereSystemdRuns) {
+    write("etc/systemd/logind.conf", "[Login]\nRemoveIPC=no\n");
+    EXPECT_EQ(find_logind_removes_ipc(root_), std::nullopt) << "systemd does not run";
+    fs::create_directories(root_ / "run/systemd/system");
+    EXPECT_EQ(find_logind_removes_ipc(root_), false);
+    write("etc/systemd/logind.conf", "[Login]\n#RemoveIPC=no\n");
+    EXPECT_EQ(find_logind_removes_ipc(root_), true) << "the default";
+}
+
+TEST_F(DoctorMachine, TheLastDropInByNameWins) {
+    fs::create_directories(root_ / "run/systemd/system");
+    write("etc/systemd/logind.conf", "RemoveIPC=yes\n");
+    write("etc/systemd/logind.conf.d/10-postgres.conf", "RemoveIPC=no\n");
+    EXPECT_EQ(find_logind_removes_ipc(root_), false);
+    write("usr/lib/systemd/logind.conf.d/20-vendor.conf", "RemoveIPC=yes\n");
+    EXPECT_EQ(find_logind_removes_ipc(root_), true);
+    write("etc/systemd/logind.conf.d/20-vendor.conf", "");
+    EXPECT_EQ(find_logind_removes_ipc(root_), false) << "replaced by one of its name";
+    write("etc/systemd/logind.conf.d/30-notes.txt", "RemoveIPC=yes\n");
+    EXPECT_EQ(find_logind_removes_ipc(root_), false) << "not a .conf";
+}
+
+TEST(DoctorLogind, ValuesAreSystemdsBooleans) {
+    EXPECT_EQ(parse_removes_ipc("RemoveIPC = off"), false);
+    EXPECT_EQ(parse_removes_ipc("RemoveIPC=1"), true);
+    EXPECT_EQ(parse_removes_ipc("RemoveIPC=no\nRemoveIPC=yes"), true);
+    EXPECT_EQ(parse_removes_ipc(";RemoveIPC=yes\nKillUserProcesses=yes"), std::nullopt);
+}
+
+TEST_F(DoctorMachine, PatroniIsFoundByItsConfigurationAndAsksItselfForItsVersion) {
+    EXPECT_FALSE(find_patroni(root_));
+    write("etc/patroni/15-main.yml", "scope: shop\n  etcd3: no key of the first level\n");
+    write("etc/patroni/dcs.yml", "# etcd3:\netcd3:\n  hosts: 10.0.0.1:2379\n");
+    auto found = find_patroni(root_);
+    ASSERT_TRUE(found);
+    EXPECT_TRUE(found->etcd3);
+    EXPECT_EQ(found->file, root_ / "etc/patroni/dcs.yml");
+    EXPECT_EQ(found->version, "") << "its program is not there";
+
+    write("usr/bin/patroni", "#!/bin/sh\necho \"patroni 3.0.2\"\n");
+    fs::permissions(root_ / "usr/bin/patroni", fs::perms::owner_all);
+    EXPECT_EQ(find_patroni(root_)->version, "3.0.2");
+}
+
+TEST(DoctorPatroni, KeysOfTheFirstLevel) {
+    EXPECT_TRUE(has_top_level_key("a: 1\netcd3 :\n  host: x\n", "etcd3"));
+    EXPECT_FALSE(has_top_level_key("etcd: x\n", "etcd3"));
+    EXPECT_FALSE(has_top_level_key("etcd3_hosts: x\n", "etcd3"));
+    EXPECT_FALSE(has_top_level_key("a:\n  etcd3: x\n", "etcd3"));
+}
+
+TEST_F(DoctorMachine, DirectoriesInMemoryAreToldFromThoseOnDisk) {
+    auto in_memory = look_at_directory("/dev/shm");
+    if (in_memory) {
+        EXPECT_EQ(in_memory->filesystem, "tmpfs");
+        EXPECT_TRUE(in_memory->volatile_memory());
+    }
+    auto here = look_at_directory(root_);
+    ASSERT_TRUE(here);
+    EXPECT_EQ(here->owner_uid, ::geteuid());
+    auto proc = look_at_directory("/proc");
+    ASSERT_TRUE(proc);
+    EXPECT_FALSE(proc->volatile_memory());
+    EXPECT_FALSE(look_at_directory(root_ / "missing"));
+}
+
+TEST(DoctorMachineSize, IsThatOfAMachine) {
+    EXPECT_GE(cores_here(), 1);
+    EXPECT_GE(memory_bytes_here(), std::int64_t{64} << 20);
+}
+
+} // namespace
+} // namespace holdfast::guard

@@ -1,0 +1,91 @@
+#include "guard/doctor_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast::guard {
+namespace {
+
+struct Part {
+    std::string_view title;
+    std::span<const Rule> rules;
+};
+
+std::vector<Part> parts() {
+    return {{"The servers", server_rules()},
+            {"Capacity", capacity_rules()},
+            {"Time limits", timeout_rules()},
+            {"Durability", durability_rules()}};
+}
+
+} // namespace
+
+std::string_view to_string(Severity severity) {
+    return severity == Severity::Fail ? "fail" : "warn";
+}
+
+std::span<const Rule* const> all_rules() {
+    static const std::vector<const Rule*> all = [] {
+        std::vector<const Rule*> rules;
+        for (const Part& part : parts())
+            for (const Rule& rule : part.rules) rules.push_back(&rule);
+        return rules;
+    }();
+    return all;
+}
+
+std::vector<Finding> examine(const Facts& facts) {
+    std::vector<Finding> findings;
+    for (const Rule* rule : all_rules())
+        if (auto breach = rule->check(facts))
+            findings.push_back({.rule = rule,
+                                .severity = breach->severity,
+                                .measured = std::move(breach->measured),
+                                .safe = std::move(breach->safe)});
+    return findings;
+}
+
+bool any_failure(const std::vector<Finding>& findings) {
+    return std::ranges::any_of(findings,
+                               [](const Finding& f) { return f.severity == Severity::Fail; });
+}
+
+std::string doctor_reference() {
+    std::string page = R"(# Rules of the doctor
+
+`holdfast doctor` compares the configuration with the servers as they run and names each rule that
+does not hold, with what was measured, what is safe and what happens otherwise:
+
+    holdfast doctor                                  the platform on this machine
+    holdfast doctor --database-url URL --config FILE --instances 12 --json
+                                                     a plan, before it is carried out
+
+A finding is a `fail` or a `warn`; any `fail` makes the exit code non-zero. A rule of class `fail`
+answers `warn` where a value is off by little. With `--json`: `clean` (no finding), `failed` (any
+`fail`), `rules` (how many there are) and `findings`, each with `rule`, `severity`, `consequence`,
+`measured` and `safe`. Ids of rules don't change. `--surge` says how many processes a deployment
+starts before it ends old ones, `--database-cores` how many cores a database elsewhere has.
+
+This page is made with `holdfast doctor --reference`.
+)";
+    for (const Part& part : parts()) {
+        page += fmt::format(
+            "\n## {}\n\n| rule | class | requires that | else |\n|---|---|---|---|\n", part.title);
+        for (const Rule& rule : part.rules)
+            page += fmt::format("| `{}` | {} | {} | {} |\n", rule.id, to_string(rule.worst),
+                                rule.requires_that, rule.consequence);
+    }
+    page += R"(
+## Not asked, because nothing that can be set breaks it
+
+- Waiting for a connection ends with the request that waits: it has no time limit of its own.
+- `/livez` does not touch the database; `/readyz` looks at what a probe in the background found.
+- Nobody holds two connections at once, so that callers can't starve each other (`src/db/pool.h`).
+- A place in the pool is free again only when the server has let go of the session.
+- A prepared statement has a fixed list of columns, so that adding one does not break its plan.
+)";
+    return page;
+}
+
+} // namespace holdfast::guard

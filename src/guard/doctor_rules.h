@@ -1,0 +1,63 @@
+#pragma once
+
+// The doctor's rules: which combinations of settings have caused outages, as a table of pure
+// functions over Facts.
+//
+//   for (const Finding& finding : examine(facts))
+//       print(finding.rule->id, finding.measured, finding.safe, finding.rule->consequence);
+//
+// A rule has a stable id (snake_case, never reused), says what must hold, and what happens when it
+// does not. Its check answers what was measured, what would be safe and how bad it is, or nothing:
+// the rule holds, or it has nothing to judge (a fact was not seen). Severity Fail: payments are
+// lost, doubled or refused sooner or later. Warn: the next incident will be longer or wider.
+//
+// docs/reference/doctor.md is made of this table (doctor_reference()), and a test compares them;
+// another one fails for a rule without a good and a bad example (doctor_rules_test.cc).
+//
+// Sources: the incidents that made the rules are named beside their checks. PostgreSQL 15
+// documentation, chapters 19.4.2 (RemoveIPC), 20 (settings), 27.4 (what a standby needs).
+
+#include "guard/doctor_facts.h"
+
+#include <span>
+
+namespace holdfast::guard {
+
+enum class Severity : std::uint8_t { Warn, Fail };
+std::string_view to_string(Severity severity);
+
+/// How a rule is broken.
+struct Breach {
+    Severity severity = Severity::Fail;
+    std::string measured, safe;
+};
+
+struct Rule {
+    std::string_view id;
+    Severity worst;                 ///< of its findings
+    std::string_view requires_that; ///< completes "Requires that ..."
+    std::string_view consequence;   ///< of breaking it: one sentence
+    std::optional<Breach> (*check)(const Facts& facts);
+};
+
+struct Finding {
+    const Rule* rule = nullptr;
+    Severity severity = Severity::Fail;
+    std::string measured, safe;
+};
+
+/// All rules, by what they are about.
+std::span<const Rule* const> all_rules();
+std::vector<Finding> examine(const Facts& facts);
+bool any_failure(const std::vector<Finding>& findings);
+
+/// The table as a Markdown page, for docs/reference.
+std::string doctor_reference();
+
+// The parts of the table, each in a source of its own.
+std::span<const Rule> server_rules();     ///< who answers: version, role, clock, what it hides
+std::span<const Rule> capacity_rules();   ///< connections, cores, memory, locks
+std::span<const Rule> timeout_rules();    ///< who gives up before whom
+std::span<const Rule> durability_rules(); ///< what an acknowledged payment rests on
+
+} // namespace holdfast::guard

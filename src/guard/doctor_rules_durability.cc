@@ -1,0 +1,138 @@
+// Durability: what has to be true of the servers so that an acknowledged payment is never lost.
+
+#include "guard/doctor_rules.h"
+
+#include "db/embedded_cluster.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast::guard {
+namespace {
+
+/// Below it are the users of services, whose shared memory logind leaves alone.
+constexpr std::uint32_t people_from_uid = 1'000;
+
+std::optional<Breach> switched_off(const Facts& facts, std::string_view setting) {
+    for (const Server& server : facts.servers)
+        if (server.text(setting) == "off")
+            return Breach{Severity::Fail, fmt::format("{} = off on {}", setting, server.name),
+                          fmt::format("{} = on", setting)};
+    return std::nullopt;
+}
+
+std::optional<Breach> fsync_off(const Facts& facts) { return switched_off(facts, "fsync"); }
+std::optional<Breach> full_page_writes_off(const Facts& facts) {
+    return switched_off(facts, "full_page_writes");
+}
+
+std::optional<Breach> checksums_off(const Facts& facts) {
+    auto breach = switched_off(facts, "data_checksums");
+    if (breach) breach->safe = "stop the server and run pg_checksums --enable";
+    return breach;
+}
+
+bool waits_for_standby(const Server& server) {
+    return !server.text("synchronous_standby_names").empty();
+}
+
+std::optional<Breach> synchronous_commit_off(const Facts& facts) {
+    const Server* primary = facts.primary();
+    if (!primary) return std::nullopt;
+    const std::string_view found = primary->text("synchronous_commit");
+    const auto breach = [&](Severity severity) {
+        return Breach{severity, fmt::format("synchronous_commit = {}", found),
+                      "synchronous_commit = on"};
+    };
+    if (found == "off") return breach(Severity::Fail);
+    if (!waits_for_standby(*primary)) return std::nullopt;
+    if (found == "local") return breach(Severity::Fail);
+    if (found == "remote_write") return breach(Severity::Warn);
+    return std::nullopt;
+}
+
+std::optional<Breach> replication_asynchronous(const Facts& facts) {
+    const Server* primary = facts.primary();
+    if (!primary || !primary->standbys || primary->standbys->empty()) return std::nullopt;
+    if (waits_for_standby(*primary)) return std::nullopt;
+    return Breach{Severity::Warn,
+                  fmt::format("{} standbys of {}, synchronous_standby_names is empty",
+                              primary->standbys->size(), primary->name),
+                  "synchronous_standby_names = 'ANY 1 (...)', or synchronous_mode in Patroni"};
+}
+
+bool can_confirm(const Standby& standby) {
+    return standby.state == "streaming" &&
+           (standby.sync_state == "sync" || standby.sync_state == "quorum" ||
+            standby.sync_state == "potential");
+}
+
+/// The supervisor of the embedded pair gives up its only standby when it is lost; nobody else does.
+std::optional<Breach> lone_sync_standby(const Facts& facts) {
+    const Server* primary = facts.primary();
+    if (!primary || !primary->standbys || !waits_for_standby(*primary)) return std::nullopt;
+    const auto& standbys = *primary->standbys;
+    const auto candidates = std::ranges::count_if(standbys, can_confirm);
+    const bool supervised = std::ranges::any_of(standbys, [](const Standby& standby) {
+        return can_confirm(standby) && standby.name == db::EmbeddedCluster::standby_name;
+    });
+    if (candidates > 1 || supervised) return std::nullopt;
+    return Breach{candidates == 0 ? Severity::Fail : Severity::Warn,
+                  fmt::format("{} standbys of {} can confirm commits ({})", candidates,
+                              primary->name, primary->text("synchronous_standby_names")),
+                  "two or more, of which one has to"};
+}
+
+std::optional<Breach> data_in_memory(const Facts& facts) {
+    const auto breach = [](const Directory& directory) {
+        return Breach{Severity::Fail,
+                      fmt::format("{} is on {}", directory.path, directory.filesystem),
+                      "a directory on a disk"};
+    };
+    if (facts.data && facts.data->volatile_memory()) return breach(*facts.data);
+    for (const Server& server : facts.servers)
+        if (server.data && server.data->volatile_memory()) return breach(*server.data);
+    return std::nullopt;
+}
+
+std::optional<Breach> logind_removes_ipc(const Facts& facts) {
+    if (!facts.logind_removes_ipc.value_or(false)) return std::nullopt;
+    for (const Server& server : facts.servers)
+        if (server.data && server.data->owner_uid >= people_from_uid)
+            return Breach{Severity::Fail,
+                          fmt::format("{} runs as uid {}, and RemoveIPC is on", server.name,
+                                      server.data->owner_uid),
+                          "RemoveIPC=no in logind.conf, or a user with a uid below 1000"};
+    return std::nullopt;
+}
+
+constexpr Rule rules[] = {
+    {"fsync_off", Severity::Fail, "fsync is on",
+     "A power failure loses or mangles the whole database.", fsync_off},
+    {"full_page_writes_off", Severity::Fail, "full_page_writes is on",
+     "A crash in the middle of a write leaves half pages that nothing repairs.",
+     full_page_writes_off},
+    {"checksums_off", Severity::Fail, "pages have checksums",
+     "A page that a disk damaged is read as if it were good, and copied into every backup.",
+     checksums_off},
+    {"synchronous_commit_off", Severity::Fail,
+     "a commit waits for the disk, and for the standby if there is one",
+     "Payments that were acknowledged are gone after a crash.", synchronous_commit_off},
+    {"replication_asynchronous", Severity::Warn, "a commit waits for a standby if there are any",
+     "A failover loses the last payments that were acknowledged.", replication_asynchronous},
+    {"lone_sync_standby", Severity::Fail, "two standbys can confirm commits, if one has to",
+     "When that standby is lost every commit hangs.", lone_sync_standby},
+    {"data_in_memory", Severity::Fail, "neither the platform's nor a server's data is on tmpfs",
+     "A restart of the machine erases every payment.", data_in_memory},
+    {"logind_removes_ipc", Severity::Fail,
+     "logind leaves the shared memory of PostgreSQL's user alone",
+     "When that user logs out the server's semaphores are removed, and it crashes.",
+     logind_removes_ipc},
+};
+
+} // namespace
+
+std::span<const Rule> durability_rules() { return rules; }
+
+} // namespace holdfast::guard
