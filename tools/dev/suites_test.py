@@ -146,8 +146,8 @@ class Mutants(unittest.TestCase):
             self.parse(self.head + "old\n")
 
     def test_only_what_the_test_needs_is_built(self):
-        targets = [mutants.target_of(test) for test in ("unit/a", "db/a", "tests/api/a.test.mjs")]
-        self.assertEqual(targets, ["a_test", "db_a_test", "holdfast"])
+        targets = [mutants.targets_of(test) for test in ("unit/a", "db/a", "tests/api/a.test.mjs")]
+        self.assertEqual(targets, [["a_test"], ["db_a_test"], ["holdfast", "test_clock"]])
 
     def test_the_copy_follows_the_tree(self):
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
