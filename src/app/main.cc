@@ -3,9 +3,11 @@
 
 #include "app/acquirer.h"
 #include "app/commands.h"
+#include "app/doctor.h"
 #include "app/serve.h"
 #include "app/up.h"
 #include "base/env.h"
+#include "guard/doctor_rules.h"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -170,6 +172,37 @@ void declare_check(CLI::App& app, Action& action) {
     ledger->callback([&action] { action = [] { return check_ledger(target); }; });
 }
 
+void declare_doctor(CLI::App& app, Action& action) {
+    static DoctorOptions options;
+    static bool reference = false;
+    CLI::App* command =
+        app.add_subcommand("doctor", "Compare the configuration with the servers as they run");
+    add_target(command, options.target);
+    command
+        ->add_option("--instances", options.instances,
+                     "Processes that take payments; as many as are running if not given")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--surge", options.surge,
+                     "Processes that a deployment starts before it ends old ones")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        ->add_option("--database-cores", options.database_cores,
+                     "Cores of the database's machine if it is not this one")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--json", options.json);
+    command->add_flag("--reference", reference, "All rules as Markdown instead");
+    add_settings(command, options.settings);
+    command->callback([&action] {
+        action = []() -> Result<void> {
+            if (!reference) return doctor(options);
+            fmt::print("{}", guard::doctor_reference());
+            return {};
+        };
+    });
+}
+
 void declare_routes(CLI::App& app, Action& action) {
     app.add_subcommand("routes", "Print what the API answers, as JSON")->callback([&action] {
         action = print_routes;
@@ -195,6 +228,7 @@ int run(int argc, char** argv) {
     declare_accounts(app, action);
     declare_keys(app, action);
     declare_check(app, action);
+    declare_doctor(app, action);
     declare_config(app, action);
     declare_routes(app, action);
     CLI11_PARSE(app, argc, argv);

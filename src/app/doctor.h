@@ -1,0 +1,29 @@
+#pragma once
+
+// `holdfast doctor`: compares what is configured with the servers as they run, and names each rule
+// that does not hold (guard/doctor_rules.h). On demand, before a deployment, in CI.
+//
+// Prints for people, or with --json:
+//   {"clean","failed","rules","findings":[{"rule","severity","consequence","measured","safe"}]}
+// One line when all is well. Error Conflict "doctor_failed" when a finding is a `fail`, so that the
+// exit code is not 0; a `warn` alone is no error.
+
+#include "app/commands.h"
+#include "app/settings.h"
+
+#include <optional>
+
+namespace holdfast::app {
+
+struct DoctorOptions {
+    Target target;
+    SettingsInput settings;
+    int instances = 0; ///< 0: as many as are seen running, at least one
+    int surge = 1;     ///< processes of a new version that start before the old ones end
+    std::optional<int> database_cores;
+    bool json = false;
+};
+
+Result<void> doctor(const DoctorOptions& options);
+
+} // namespace holdfast::app
