@@ -24,19 +24,28 @@ struct TestAccount {
     SecretString secret_key, publishable_key;
 };
 
-/// Runs one piece of work on the store behind `url`, on a loop of its own, and returns its answer.
+/// Runs one piece of work on the database behind `url`, on a loop of its own, and returns its
+/// answer.
 template <class Work>
-auto with_store(const std::string& url, std::string name, Work work)
-    -> decltype(net::block_on(std::declval<net::Loop&>(), work(std::declval<store::Store&>()))) {
+auto with_database(const std::string& url, std::string name, Work work)
+    -> decltype(net::block_on(std::declval<net::Loop&>(),
+                              work(std::declval<net::Loop&>(), std::declval<Database&>()))) {
     Offload offload({.threads = 1});
     Registry registry;
     net::Loop loop{1};
     TRY(auto database, Database::create(loop, offload, registry, url, std::move(name)));
-    auto result = net::block_on(loop, work(database->store()));
+    auto result = net::block_on(loop, work(loop, *database));
     auto closed =
         net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));
     if (!closed) BUG("a command left a connection open");
     return result;
+}
+
+/// Likewise, for work that needs no more than the store.
+template <class Work> auto with_store(const std::string& url, std::string name, Work work) {
+    return with_database(url, std::move(name), [&work](net::Loop&, Database& database) {
+        return work(database.store());
+    });
 }
 
 /// Applies the schema's migrations. `url` connects as a role that may create roles.

@@ -128,10 +128,14 @@ void print(const store::AuditReport& report) {
     fmt::print("{}\n", std::move(w).take());
 }
 
-Task<store::AuditReport> audit_all(Database& database, gateway::Connector* connector) {
+Task<store::AuditReport> audit_all(net::Loop& loop, Database& database, const Target& place) {
     const Deadline deadline = Deadline::after(audit_patience);
     CO_TRY(auto report, co_await store::audit(database.pool(), deadline));
-    if (!connector) co_return report;
+    if (place.acquirer_url.empty()) co_return report;
+    CO_TRY(auto secret, read_secret_file(place.acquirer_secret_file));
+    CO_TRY(auto connector, gateway::SignedHttpConnector::create(
+                               loop, Env::current(),
+                               {.base_url = place.acquirer_url, .secret = std::move(secret)}));
     CO_TRY(auto theirs, co_await acquirer_books(*connector, deadline));
     CO_TRY(auto ours, co_await our_books(database.pool(), deadline));
     CO_TRY_VOID(co_await compare(*connector, std::move(ours), std::move(theirs), report, deadline));
@@ -142,19 +146,9 @@ Task<store::AuditReport> audit_all(Database& database, gateway::Connector* conne
 
 Result<void> check_ledger(const Target& target) {
     TRY(Target place, resolved(target));
-    Offload offload({.threads = 1});
-    Registry registry;
-    net::Loop loop{1};
-    TRY(auto database, Database::create(loop, offload, registry, place.database_url, "check"));
-    std::unique_ptr<gateway::SignedHttpConnector> connector;
-    if (!place.acquirer_url.empty()) {
-        TRY(auto secret, read_secret_file(place.acquirer_secret_file));
-        TRY(connector, gateway::SignedHttpConnector::create(
-                           loop, Env::current(),
-                           {.base_url = place.acquirer_url, .secret = std::move(secret)}));
-    }
-    TRY(auto report, net::block_on(loop, audit_all(*database, connector.get())));
-    TRY_VOID(net::block_on(loop, database->close(Deadline::after(std::chrono::seconds{2}))));
+    TRY(auto report, with_database(place.database_url, "check", [&](net::Loop& loop, Database& d) {
+            return audit_all(loop, d, place);
+        }));
     print(report);
     if (report.clean()) return {};
     return fail(ErrorClass::Conflict, "ledger_differs",

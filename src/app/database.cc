@@ -27,7 +27,21 @@ Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& off
     db::FixedLimits limits;
     limits.connections = connections_max;
     return std::unique_ptr<Database>(
-        new Database(loop, registry, limits, db::connector(loop, offload, std::move(options))));
+        new Database(loop, registry, limits, db::servers_of(loop, offload, options)));
+}
+
+Database::Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
+                   std::vector<std::unique_ptr<db::Server>> servers)
+    : limits_(limits),
+      topology_(loop, registry, std::move(servers), {}),
+      pool_(loop, registry, {}, limits_, topology_.connector()),
+      store_(pool_, topology_.connector()) {
+    topology_.start();
+}
+
+net::Task<void> Database::close(net::Deadline deadline) {
+    CO_TRY_VOID(co_await pool_.close(deadline));
+    co_return co_await topology_.stop(deadline);
 }
 
 } // namespace holdfast::app

@@ -2,13 +2,14 @@
 
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
-// Owns the pool; the loop, Offload and Registry it is given outlive it. Connects as whoever the URL
+// Owns the pool and the topology that says which server of the URL is the primary (db/topology.h);
+// the loop, Offload and Registry it is given outlive it. Connects as whoever the URL
 // names; if that is not holdfast_app (a server of yours, --database-url), every session becomes it
 // with the option `role`, so that the privileges and pinned plans of that role apply all the same.
 
 #include "base/metrics.h"
 #include "base/offload.h"
-#include "db/pool.h"
+#include "db/topology.h"
 #include "store/pg_store.h"
 
 #include <memory>
@@ -26,13 +27,15 @@ class Database {
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
-    net::Task<void> close(net::Deadline deadline) { return pool_.close(deadline); }
+    const db::Topology& topology() const { return topology_; }
+    net::Task<void> close(net::Deadline deadline);
 
   private:
-    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits, db::Pool::Connect connect)
-        : limits_(limits), pool_(loop, registry, {}, limits_, connect), store_(pool_, connect) {}
+    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
+             std::vector<std::unique_ptr<db::Server>> servers);
 
     db::FixedLimits limits_;
+    db::Topology topology_;
     db::Pool pool_;
     store::PgStore store_;
 };

@@ -36,6 +36,17 @@ std::string percent_encoded(std::string_view text) {
     return out;
 }
 
+/// Of a list as libpq has it: parted by commas; none of an empty text.
+std::vector<std::string> items(std::string_view list) {
+    std::vector<std::string> found;
+    while (!list.empty()) {
+        const std::size_t end = std::min(list.find(','), list.size());
+        found.emplace_back(list.substr(0, end));
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return found;
+}
+
 } // namespace
 
 Result<ConnectOptions> ConnectOptions::parse(SecretString text) {
@@ -62,6 +73,22 @@ Result<ConnectOptions> ConnectOptions::parse(SecretString text) {
         }
     }
     return options;
+}
+
+std::vector<ConnectOptions> ConnectOptions::each_host() const {
+    // One port counts for all hosts, and an address of the list belongs to the name at its place.
+    const auto hosts = items(value("host")), addresses = items(value("hostaddr"));
+    const auto ports = items(value("port"));
+    std::vector<ConnectOptions> each;
+    for (std::size_t i = 0; i < std::max(hosts.size(), addresses.size()); ++i) {
+        ConnectOptions one = *this;
+        if (i < hosts.size()) one.set("host", hosts[i]);
+        if (i < addresses.size()) one.set("hostaddr", addresses[i]);
+        if (!ports.empty()) one.set("port", ports[std::min(i, ports.size() - 1)]);
+        each.push_back(std::move(one));
+    }
+    if (each.empty()) each.push_back(*this);
+    return each;
 }
 
 std::string_view ConnectOptions::value(std::string_view keyword) const {

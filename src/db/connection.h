@@ -63,6 +63,10 @@ class Connection {
     /// lost answer is Unknown.
     virtual Task<void> run_script(std::string sql, Timeouts timeouts, Deadline deadline) = 0;
 
+    /// Nobody waits for this server any more: what does ends at once, as if the network had broken.
+    /// At any time, also while a run() is under way.
+    virtual void sever() = 0;
+
     /// Nothing but dispose() and the destructor make sense any more.
     virtual bool broken() const = 0;
     /// Between begin() and commit() or rollback().

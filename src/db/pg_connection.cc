@@ -360,6 +360,12 @@ Error PgConnection::lost() {
                  .retryable = true};
 }
 
+/// run() finds out by itself, and must: what it was at decides what the loss means.
+void PgConnection::sever() {
+    if (connection_ && PQsocket(connection_) >= 0) ::shutdown(PQsocket(connection_), SHUT_RDWR);
+    if (!busy_) broken_ = true;
+}
+
 Task<void> PgConnection::dispose(Deadline deadline) {
     Busy busy(busy_);
     const int descriptor = connection_ ? PQsocket(connection_) : -1;

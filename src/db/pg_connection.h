@@ -36,6 +36,7 @@ class PgConnection final : public Connection {
 
     Task<std::vector<QueryResult>> run(const Pipeline& pipeline, Deadline deadline) override;
     Task<void> run_script(std::string sql, Timeouts timeouts, Deadline deadline) override;
+    void sever() override;
     bool broken() const override { return broken_; }
     bool in_transaction() const override { return in_transaction_; }
     int backend_pid() const override;

@@ -66,6 +66,7 @@ class FakeConnection final : public Connection {
         co_return std::vector<QueryResult>{};
     }
     Task<void> run_script(std::string, Timeouts, Deadline) override { co_return Result<void>{}; }
+    void sever() override { broken_ = true; }
     bool broken() const override { return broken_; }
     bool in_transaction() const override { return in_transaction_; }
     int backend_pid() const override { return number_; }

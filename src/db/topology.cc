@@ -1,0 +1,202 @@
+#include "db/topology.h"
+
+#include "base/log.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+
+namespace holdfast::db {
+namespace {
+
+/// One attempt to connect; then the primary may be another.
+constexpr Duration connect_timeout = std::chrono::seconds{1};
+
+constexpr std::array standings{Standing::Unknown,  Standing::Primary, Standing::Standby,
+                               Standing::ReadOnly, Standing::Foreign, Standing::StalePrimary};
+
+/// What a session hears when its server goes away, or is no primary any more.
+bool is_suspicious(const Error& error) {
+    constexpr std::array<std::string_view, 4> states{"57P01", "57P02", "57P03", "25006"};
+    return error.code == "connection_lost" || error.code == "commit_unknown" ||
+           error.sqlstate.starts_with("08") ||
+           std::ranges::find(states, error.sqlstate) != states.end();
+}
+
+} // namespace
+
+struct Topology::Watched {
+    Watched(Loop& loop, std::unique_ptr<Server> s)
+        : server(std::move(s)), look_now(loop, net::Event::Reset::Auto) {}
+
+    std::unique_ptr<Server> server;
+    net::Event look_now;
+    Standing standing = Standing::Unknown; ///< as it was logged last
+    std::vector<Gauge*> gauges;            ///< as `standings`
+};
+
+/// A connection that can be severed, and that tells of a server that goes away.
+class Topology::Tracked final : public Connection, public net::ListHook {
+  public:
+    Tracked(Topology& topology, std::size_t server, std::unique_ptr<Connection> inner)
+        : topology_(topology), server_(server), inner_(std::move(inner)) {
+        link_before(topology.tracked_);
+    }
+    ~Tracked() override { unlink(); }
+
+    std::size_t server() const { return server_; }
+
+    Task<std::vector<QueryResult>> run(const Pipeline& pipeline, Deadline deadline) override {
+        auto answer = co_await inner_->run(pipeline, deadline);
+        if (!answer && is_suspicious(answer.error())) topology_.suspect();
+        co_return answer;
+    }
+    Task<void> run_script(std::string sql, Timeouts timeouts, Deadline deadline) override {
+        return inner_->run_script(std::move(sql), timeouts, deadline);
+    }
+    void sever() override { inner_->sever(); }
+    bool broken() const override { return inner_->broken(); }
+    bool in_transaction() const override { return inner_->in_transaction(); }
+    int backend_pid() const override { return inner_->backend_pid(); }
+    int server_version() const override { return inner_->server_version(); }
+    Task<void> dispose(Deadline deadline) override { return inner_->dispose(deadline); }
+
+  private:
+    Topology& topology_;
+    std::size_t server_;
+    std::unique_ptr<Connection> inner_;
+};
+
+Topology::Topology(Loop& loop, Registry& metrics, std::vector<std::unique_ptr<Server>> servers,
+                   TopologyOptions options)
+    : options_(options),
+      view_(servers.size()),
+      changes_(metrics.counter("holdfast_db_primary_changes_total",
+                               "Times that another server was found to be the primary.")),
+      looks_(metrics.histogram("holdfast_db_probe_seconds",
+                               "Time that a server took to say what it is.", latency_bounds)),
+      primary_found_(loop, net::Event::Reset::Manual),
+      gate_(loop, "db.topology") {
+    for (auto& server : servers) {
+        auto watched = std::make_unique<Watched>(loop, std::move(server));
+        for (Standing standing : standings)
+            watched->gauges.push_back(&metrics.gauge(
+                "holdfast_db_server_standing", "1 for what a server of the cluster is now.",
+                {{"server", watched->server->name()},
+                 {"standing", std::string(to_string(standing))}}));
+        watched_.push_back(std::move(watched));
+    }
+}
+
+Topology::~Topology() { CHECK_MSG(tracked_.next() == &tracked_, "connections outlive it"); }
+
+void Topology::start() {
+    for (std::size_t i = 0; i < watched_.size(); ++i)
+        if (auto spawned = gate_.spawn(watch(i)); !spawned) BUG("a server is not watched");
+}
+
+Task<void> Topology::stop(Deadline deadline) {
+    gate_.cancel();
+    CO_TRY_VOID(co_await gate_.close(deadline));
+    for (auto& watched : watched_) CO_TRY_VOID(co_await watched->server->close(deadline));
+    co_return Result<void>{};
+}
+
+bool Topology::in_doubt() const {
+    return !view_.primary_reachable() || MonotonicClock::now() < doubtful_until_;
+}
+
+Task<void> Topology::watch(std::size_t server) {
+    Watched& watched = *watched_[server];
+    for (;;) {
+        const MonoTime started = MonotonicClock::now();
+        auto seen = co_await watched.server->look(Deadline::after(options_.look_timeout));
+        if (!seen && seen.error().code == "cancelled") co_return Result<void>{};
+        looks_.observe(MonotonicClock::now() - started);
+        note(server, std::move(seen));
+        const Duration pause = in_doubt() ? options_.interval_in_doubt : options_.interval;
+        auto slept = co_await watched.look_now.wait(Deadline::after(pause));
+        if (!slept) co_return Result<void>{}; // stopping
+    }
+}
+
+void Topology::note(std::size_t server, Result<Sighting> seen) {
+    bool changed = false;
+    if (seen)
+        changed = view_.saw(server, std::move(*seen));
+    else
+        view_.missed(server);
+    if (changed) {
+        changes_.add();
+        log::warn("primary_found", {{"server", watched_[server]->server->name()},
+                                    {"timeline", view_.timeline()},
+                                    {"epoch", view_.epoch()}});
+    }
+    for (std::size_t i = 0; i < watched_.size(); ++i) {
+        Watched& watched = *watched_[i];
+        const Standing now = view_.standing(i);
+        if (now == watched.standing) continue;
+        const std::string why = !seen && i == server ? to_string(seen.error()) : std::string{};
+        log::warn("database_standing", {{"server", watched.server->name()},
+                                        {"was", to_string(watched.standing)},
+                                        {"is", to_string(now)},
+                                        {"why", why}});
+        watched.standing = now;
+        for (std::size_t s = 0; s < standings.size(); ++s)
+            watched.gauges[s]->set(standings[s] == now ? 1 : 0);
+    }
+    if (view_.primary())
+        primary_found_.set();
+    else
+        primary_found_.reset();
+    sever_wrong_ones();
+}
+
+/// What is connected to a server that is not, or not any more, the primary.
+void Topology::sever_wrong_ones() {
+    for (net::ListHook* hook = tracked_.next(); hook != &tracked_; hook = hook->next()) {
+        auto& connection = *static_cast<Tracked*>(hook);
+        const std::size_t server = connection.server();
+        if (view_.primary() == server || connection.broken()) continue;
+        // One that is silent may come back, as long as nobody else was proven.
+        if (!view_.primary() && view_.standing(server) == Standing::Unknown) continue;
+        connection.sever();
+    }
+}
+
+void Topology::suspect() {
+    doubtful_until_ = MonotonicClock::now() + options_.doubt;
+    for (auto& watched : watched_) watched->look_now.set();
+}
+
+Error Topology::no_primary() const {
+    std::string standing;
+    for (std::size_t i = 0; i < watched_.size(); ++i)
+        standing += fmt::format("{}{}: {}", i ? ", " : "", watched_[i]->server->name(),
+                                to_string(view_.standing(i)));
+    return {.kind = ErrorClass::Unavailable,
+            .code = "no_primary",
+            .message = fmt::format("No database server takes writes ({}).", standing),
+            .retryable = true};
+}
+
+Task<std::unique_ptr<Connection>> Topology::connect(Deadline deadline) {
+    for (;;) {
+        CO_TRY(bool found, co_await primary_found_.wait(deadline));
+        if (!found) co_return fail(no_primary());
+        const std::size_t server = *view_.primary();
+        auto opened = co_await watched_[server]->server->connect(deadline.capped(connect_timeout));
+        if (view_.primary() != server) continue; // it was about another one
+        if (!opened) {
+            suspect();
+            co_return fail(std::move(opened).error());
+        }
+        co_return std::make_unique<Tracked>(*this, server, std::move(*opened));
+    }
+}
+
+Pool::Connect Topology::connector() {
+    return [this](Deadline deadline) { return connect(deadline); };
+}
+
+} // namespace holdfast::db

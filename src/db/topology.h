@@ -1,0 +1,104 @@
+#pragma once
+
+// Topology: watches every server of the database URL and opens connections to the proven primary.
+//
+// Each server is looked at over a connection of its own, all at the same time, each look with a
+// hard deadline: a frozen server answers the TCP handshake and nothing else, and a client that goes
+// through a list of hosts one after another never gets past it. What was seen goes into a
+// ClusterView, which says who may be written. Servers are looked at every `interval`; every
+// `interval_in_doubt` while no primary is reachable and for a while after suspect().
+//
+// connect() waits, within its deadline, until there is a primary, connects to it and checks on the
+// new session that it takes writes. When another server becomes the primary every connection to
+// the old one is severed: what waits for it ends at once, as if the network had broken, and is
+// decided by the usual rules (connection.h). What the server says about its own end (57P01 to
+// 57P03), a session that turns out to be read-only (25006) and lost connections (08xxx) call
+// suspect() by themselves.
+//
+//   Topology topology(loop, registry, servers_of(options), prober(...), {});
+//   topology.start();
+//   Pool pool(loop, registry, {}, limits, topology.connector());
+//   ...
+//   co_await topology.stop(deadline);        // after the pools are closed
+//
+// A URL with one host is a topology of one: the checks are the same.
+//
+// Thread: that of the Loop. Outlives the pools and connections that it opened. Metrics:
+// holdfast_db_server_standing{server,standing}, holdfast_db_primary_changes_total,
+// holdfast_db_probe_seconds.
+
+#include "base/metrics.h"
+#include "db/cluster_view.h"
+#include "db/pool.h"
+#include "net/gate.h"
+#include "net/timer.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace holdfast::db {
+
+/// One server: how it is called, and how it is looked at and connected to.
+class Server {
+  public:
+    virtual ~Server() = default;
+    virtual std::string name() const = 0; ///< for logs and metrics; no secrets
+    virtual Task<Sighting> look(Deadline deadline) = 0;
+    /// A session that takes writes; an Error when this server doesn't.
+    virtual Task<std::unique_ptr<Connection>> connect(Deadline deadline) = 0;
+    /// Ends the connection for looking.
+    virtual Task<void> close(Deadline deadline) = 0;
+};
+
+/// The servers that a URL names. `offload` outlives them.
+std::vector<std::unique_ptr<Server>> servers_of(Loop& loop, Offload& offload,
+                                                const ConnectOptions& options);
+
+struct TopologyOptions {
+    Duration interval = std::chrono::seconds{1};
+    Duration interval_in_doubt = std::chrono::milliseconds{100};
+    Duration look_timeout = std::chrono::milliseconds{500};
+    Duration doubt = std::chrono::seconds{3}; ///< so long after suspect()
+};
+
+class Topology {
+  public:
+    Topology(Loop& loop, Registry& metrics, std::vector<std::unique_ptr<Server>> servers,
+             TopologyOptions options);
+    ~Topology();
+
+    void start();
+    Task<void> stop(Deadline deadline);
+
+    const ClusterView& view() const { return view_; }
+    /// Somebody has met an error that could mean that the primary is gone: look now.
+    void suspect();
+
+    /// Errors: Unavailable "no_primary" when there was none before the deadline; those of
+    /// db::connect().
+    Task<std::unique_ptr<Connection>> connect(Deadline deadline);
+    Pool::Connect connector();
+
+  private:
+    class Tracked;
+    struct Watched;
+
+    Task<void> watch(std::size_t server);
+    void note(std::size_t server, Result<Sighting> seen);
+    void sever_wrong_ones();
+    bool in_doubt() const;
+    Error no_primary() const;
+
+    TopologyOptions options_;
+    std::vector<std::unique_ptr<Watched>> watched_;
+    ClusterView view_;
+    Counter& changes_;
+    Histogram& looks_;
+    MonoTime doubtful_until_;
+    net::Event primary_found_; ///< set while there is one
+    net::ListHook tracked_;
+    net::Gate gate_;
+};
+
+} // namespace holdfast::db
