@@ -81,7 +81,7 @@ Result<void> doctor(const DoctorOptions& options) {
     look.database_cores = options.database_cores;
     TRY(auto database, db::ConnectOptions::parse(SecretString(place.database_url)));
     database.role = "doctor";
-    look.servers.push_back(std::move(database));
+    look.servers = database.each_host();
     if (!options.target.data.empty() || options.target.database_url.empty()) {
         look.data_directory = data_directory_or_default(options.target.data);
         look.monitor = monitor_of(look.data_directory);
