@@ -127,20 +127,24 @@ void Topology::note(std::size_t server, Result<Sighting> seen) {
     else
         view_.missed(server);
     if (changed) {
-        changes_.add();
-        log::warn("primary_found", {{"server", watched_[server]->server->name()},
-                                    {"timeline", view_.timeline()},
-                                    {"epoch", view_.epoch()}});
+        const bool first = view_.epoch() == 1;
+        if (!first) changes_.add();
+        log::write(first ? log::Level::Info : log::Level::Warn, "primary_found",
+                   {{"server", watched_[server]->server->name()},
+                    {"timeline", view_.timeline()},
+                    {"epoch", view_.epoch()}});
     }
     for (std::size_t i = 0; i < watched_.size(); ++i) {
         Watched& watched = *watched_[i];
         const Standing now = view_.standing(i);
         if (now == watched.standing) continue;
         const std::string why = !seen && i == server ? to_string(seen.error()) : std::string{};
-        log::warn("database_standing", {{"server", watched.server->name()},
-                                        {"was", to_string(watched.standing)},
-                                        {"is", to_string(now)},
-                                        {"why", why}});
+        const bool good = now == Standing::Primary || now == Standing::Standby;
+        log::write(good ? log::Level::Info : log::Level::Warn, "database_standing",
+                   {{"server", watched.server->name()},
+                    {"was", to_string(watched.standing)},
+                    {"is", to_string(now)},
+                    {"why", why}});
         watched.standing = now;
         for (std::size_t s = 0; s < standings.size(); ++s)
             watched.gauges[s]->set(standings[s] == now ? 1 : 0);
