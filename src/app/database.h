@@ -3,9 +3,9 @@
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
 // Owns the pool and the topology that says which server of the URL is the primary (db/topology.h);
-// the loop, Offload and Registry it is given outlive it. Connects as whoever the URL
-// names; if that is not holdfast_app (a server of yours, --database-url), every session becomes it
-// with the option `role`, so that the privileges and pinned plans of that role apply all the same.
+// the loop, Offload and Registry it is given outlive it. Connects as whoever the URL names; if that
+// is not holdfast_app (a server of yours, --database-url), every session becomes it with the option
+// `role`, so that the privileges and pinned plans of that role apply all the same.
 
 #include "base/metrics.h"
 #include "base/offload.h"
@@ -27,7 +27,6 @@ class Database {
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
-    const db::Topology& topology() const { return topology_; }
     net::Task<void> close(net::Deadline deadline);
 
   private:

@@ -15,7 +15,7 @@
 // 57P03), a session that turns out to be read-only (25006) and lost connections (08xxx) call
 // suspect() by themselves.
 //
-//   Topology topology(loop, registry, servers_of(options), prober(...), {});
+//   Topology topology(loop, registry, servers_of(loop, offload, options), {});
 //   topology.start();
 //   Pool pool(loop, registry, {}, limits, topology.connector());
 //   ...
@@ -33,7 +33,7 @@
 #include "net/gate.h"
 #include "net/timer.h"
 
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 

@@ -68,7 +68,7 @@ bool can_confirm(const Standby& standby) {
             standby.sync_state == "potential");
 }
 
-/// The supervisor of the embedded pair gives up its only standby when it is lost; nobody else does.
+/// The supervisor of the embedded pair starts its only standby again; nobody else does.
 std::optional<Breach> lone_sync_standby(const Facts& facts) {
     const Server* primary = facts.primary();
     if (!primary || !primary->standbys || !waits_for_standby(*primary)) return std::nullopt;
