@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/process_metrics.h"
+#include "gateway/breaking_connector.h"
 #include "gateway/signed_http_connector.h"
 #include "net/block_on.h"
 #include "net/http_server.h"
@@ -68,7 +69,8 @@ class Process {
     net::Loop loop_;
     std::optional<core::Identity> identity_;
     std::unique_ptr<Database> database_;
-    std::unique_ptr<gateway::Connector> connector_;
+    std::unique_ptr<gateway::SignedHttpConnector> acquirer_;
+    std::optional<gateway::BreakingConnector> connector_;
     std::optional<api::Directory> directory_;
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
@@ -129,10 +131,12 @@ processor::Options Process::processor_options() {
 
 Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
-    CO_TRY(connector_, gateway::SignedHttpConnector::create(loop_, env_,
-                                                            {.base_url = options_.acquirer_url,
-                                                             .secret = std::move(secret),
-                                                             .offload = &offload_}));
+    CO_TRY(acquirer_, gateway::SignedHttpConnector::create(loop_, env_,
+                                                           {.base_url = options_.acquirer_url,
+                                                            .secret = std::move(secret),
+                                                            .offload = &offload_}));
+    acquirer_->observe(registry_);
+    connector_.emplace(env_, *acquirer_, gateway::BreakingOptions{}, &registry_);
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
     CO_TRY(processor_,
            co_await processor::Processor::create(loop_, env_, store(), *connector_, *identity_,

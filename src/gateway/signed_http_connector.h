@@ -49,6 +49,8 @@ class SignedHttpConnector final : public Connector {
                                            Deadline deadline) override;
 
     const net::HttpClientStats& stats() const { return client_.stats(); }
+    /// Exports stats(); the Registry may outlive it.
+    void observe(Registry& registry) const { client_.observe(registry, "acquirer"); }
 
   private:
     SignedHttpConnector(net::Loop& loop, Env& env, const SignedHttpOptions& options,

@@ -25,6 +25,7 @@ class Connection {
 
 void Node::start() {
     process_ = std::make_unique<net::SimProcess>(platform_.loop);
+    connector_.emplace(env_, platform_.acquirer, gateway::BreakingOptions{});
     requests_ = std::make_unique<net::Gate>(*process_, "requests");
     lifecycle_ = std::make_unique<net::Gate>(*process_, "lifecycle");
     drained_ = false;
@@ -34,7 +35,7 @@ void Node::start() {
 Task<void> Node::bring_up() {
     for (;;) {
         auto made = co_await processor::Processor::create(
-            *process_, env_, platform_.store, platform_.acquirer, platform_.identity,
+            *process_, env_, platform_.store, *connector_, platform_.identity,
             [this](Id<core::Account> id) { return account(id); }, platform_.options);
         if (made) {
             processor_ = std::move(*made);
@@ -64,6 +65,7 @@ void Node::kill() {
     folder_.reset();
     resolver_.reset();
     processor_.reset();
+    connector_.reset();
     requests_.reset();
     lifecycle_.reset();
     process_.reset();

@@ -2,15 +2,16 @@
 
 // Node: one instance of `serve` that can be killed between any two steps and started again.
 //
-// It has a loop, a wall clock, a processor, a resolver and a folder of its own. kill() destroys
-// every coroutine in it at once; what it had sent to the acquirer arrives all the same, what it had
-// not committed is gone, its locks are free. A request is served in the node's loop; the exchange
-// tells the client the answer, or that the connection broke.
+// It has a loop, a wall clock, a breaker before the acquirer, a processor, a resolver and a folder
+// of its own. kill() destroys every coroutine in it at once; what it had sent to the acquirer
+// arrives all the same, what it had not committed is gone, its locks are free. A request is served
+// in the node's loop; the exchange tells the client the answer, or that the connection broke.
 
 #include "dice.h"
 
 #include "base/skewed_env.h"
 #include "core/identity.h"
+#include "gateway/breaking_connector.h"
 #include "gateway/sim_acquirer.h"
 #include "net/sim_loop.h"
 #include "net/timer.h"
@@ -77,6 +78,7 @@ class Node {
     std::unique_ptr<net::SimProcess> process_;
     std::unique_ptr<net::Gate> requests_, lifecycle_;
     bool drained_ = false;
+    std::optional<gateway::BreakingConnector> connector_;
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
     std::unique_ptr<processor::Folder> folder_;
