@@ -128,6 +128,7 @@ processor::Options Process::processor_options() {
     options.metrics = &registry_;
     return options;
 }
+    options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
 
 Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));

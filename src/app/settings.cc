@@ -86,3 +86,10 @@ std::vector<std::string> settings_as_flags(const Config& config) {
 }
 
 } // namespace holdfast::app
+    {.name = "acquirer.retry_percent",
+     .type = ConfigType::Integer,
+     .fallback = "20",
+     .min = 0,
+     .max = 100,
+     .unit = "%",
+     .doc = "Calls to the acquirer that may be repeats, per hundred; ten a second always may."},

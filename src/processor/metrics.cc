@@ -39,6 +39,13 @@ Metrics::Metrics(Registry* registry)
         &registry_.gauge("holdfast_processor_queue_commands", "Commands waiting or in a batch.");
     under_way_ = &registry_.gauge("holdfast_operations_under_way",
                                   "Operations that this instance runs at the acquirer.");
+    for (bool granted : {false, true}) {
+        retries_[granted ? 1 : 0] =
+            &registry_.counter("holdfast_operations_retries_total",
+                               "Calls to the acquirer that were to be repeated, by whether the "
+                               "retry budget allowed it then.",
+                               {{"granted", granted ? "true" : "false"}});
+    }
     pending_ = &registry_.counter("holdfast_operations_pending_total",
                                   "Requests answered before the acquirer's decision was known.");
     unknown_ = &registry_.gauge("holdfast_operations_unknown",

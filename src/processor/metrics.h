@@ -28,6 +28,8 @@ class Metrics {
     void queue(std::size_t n) { queue_->set(static_cast<std::int64_t>(n)); }
 
     void operations_under_way(std::size_t n) { under_way_->set(static_cast<std::int64_t>(n)); }
+    /// A call to the acquirer was to be repeated.
+    void retried(bool granted) { retries_[granted ? 1 : 0]->add(); }
     void left_pending() { pending_->add(); }
     void unknown_began() { unknown_->add(1); }
     void unknown_ended() { unknown_->add(-1); }
@@ -53,6 +55,7 @@ class Metrics {
     Histogram* wait_ = nullptr;
     Gauge* queue_ = nullptr;
     Gauge* under_way_ = nullptr;
+    std::array<Counter*, 2> retries_{};
     Counter* pending_ = nullptr;
     Gauge* unknown_ = nullptr;
     Histogram* resolve_time_ = nullptr;

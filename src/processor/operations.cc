@@ -4,6 +4,8 @@
 #include "core/snapshot.h"
 #include "net/timer.h"
 
+#include <array>
+
 namespace holdfast::processor {
 
 namespace {
@@ -79,8 +81,9 @@ struct Operations::Flight {
 
     core::Operation operation;
     MonoTime window_end;
-    int executions = 0;
-    bool may_be_known = false; ///< the acquirer may have heard of it
+    int executions = 0;          ///< that may have been sent
+    std::array<bool, 3> asked{}; ///< the acquirer may have heard this Step before
+    bool may_be_known = false;   ///< the acquirer may have heard of it
     bool was_unknown = false;
     std::optional<Outcome> outcome; ///< empty: left to the resolvers
     net::Event landed;
@@ -98,6 +101,7 @@ Operations::Operations(net::Loop& loop, Env& env, store::Store& store,
       metrics_(metrics),
       submit_(std::move(submit)),
       instance_(instance),
+      retries_(env, {.percent = options.retry_percent}),
       gate_(loop, "operations") {}
 
 bool Operations::has_room() const {
@@ -211,7 +215,13 @@ Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
     Step step = flight->may_be_known ? Step::Inquire : Step::Execute;
     if (flight->operation.reversing) step = Step::Reverse;
     while (env_.now() < flight->window_end) {
+        if (!may_ask(*flight, step)) {
+            MonoTime wake = std::min(env_.now() + backoff.next(), flight->window_end);
+            CO_TRY_VOID(co_await net::sleep_until(wake));
+            continue;
+        }
         auto answer = co_await ask(flight, step);
+        note_asked(*flight, step, answer);
         if (!answer && is_cancelled(answer.error())) co_return fail(std::move(answer).error());
         if (!answer && answer.error().code == "operation_open") break;
         if (answer && answer->finding != gateway::Finding::NotFound) co_return outcome_of(*answer);
@@ -229,14 +239,28 @@ Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
     co_return fail(still_open());
 }
 
+/// Asking for the first time is free; a repeat needs the budget.
+bool Operations::may_ask(const Flight& flight, Step step) {
+    if (!flight.asked[static_cast<std::size_t>(step)]) return true;
+    const bool granted = retries_.take();
+    metrics_.retried(granted);
+    return granted;
+}
+
+void Operations::note_asked(Flight& flight, Step step,
+                            const Result<gateway::AcquirerAnswer>& answer) {
+    const bool unsent = !answer && answer.error().kind == ErrorClass::Unavailable;
+    if (unsent) return;
+    if (step == Step::Execute) ++flight.executions;
+    if (!std::exchange(flight.asked[static_cast<std::size_t>(step)], true)) retries_.note_call();
+}
+
 Task<gateway::AcquirerAnswer> Operations::ask(FlightPtr flight, Step step) {
     Deadline window = Deadline::at(flight->window_end);
     switch (step) {
-        case Step::Execute: {
-            ++flight->executions;
-            Deadline deadline = window.capped(options_.acquirer_timeout);
-            co_return co_await connector_.execute(flight->operation, deadline);
-        }
+        case Step::Execute:
+            co_return co_await connector_.execute(flight->operation,
+                                                  window.capped(options_.acquirer_timeout));
         case Step::Inquire:
             co_return co_await connector_.inquire(flight->operation.id,
                                                   window.capped(inquiry_timeout));

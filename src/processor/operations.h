@@ -7,7 +7,8 @@
 // acquirer says:
 //
 //   Approved, Declined   recorded, again and again until it is durable or somebody else has done it
-//   Unavailable          certainly not sent: execute again after a pause
+//   Unavailable          certainly not sent (an open breaker is one reason): execute again after
+//                        a pause, as if nothing had been tried
 //   Unknown              inquire, with growing pauses
 //   NotFound             no answer while the first request may still arrive. The acquirer executes
 //                        a reference once, so we execute the same reference again: a capture, void
@@ -21,6 +22,10 @@
 // the acquirer refuse a late arrival; then Reversed is recorded. However late a message arrives,
 // books and ledger agree.
 //
+// What the acquirer may have heard already is repeated only as the retry budget allows
+// (base/token_bucket.h); an attempt that was not sent and the first inquiry after a lost answer are
+// not repeats. Without budget a repeat waits for the next pause.
+//
 // The time for all this is the rest of valid_until less a margin, on the monotonic clock, so that
 // as a rule nobody else acts meanwhile. What is still open then is left to the resolvers.
 //
@@ -29,6 +34,7 @@
 // joins the first. Work runs in a Gate, at most operations_max at once. On the loop of the
 // instance.
 
+#include "base/token_bucket.h"
 #include "processor/business_clock.h"
 #include "processor/metrics.h"
 #include "processor/processor.h"
@@ -69,6 +75,8 @@ class Operations {
 
     Task<void> fly(FlightPtr flight);
     Task<core::OperationOutcome> find_out(FlightPtr flight);
+    bool may_ask(const Flight& flight, Step step);
+    void note_asked(Flight& flight, Step step, const Result<gateway::AcquirerAnswer>& answer);
     Task<gateway::AcquirerAnswer> ask(FlightPtr flight, Step step);
     Step next_step(Flight& flight, Step step, const Result<gateway::AcquirerAnswer>& answer);
     Task<void> decide_to_reverse(FlightPtr flight);
@@ -87,6 +95,7 @@ class Operations {
     Metrics& metrics_;
     Submit submit_;
     Uuid instance_;
+    RetryBudget retries_;
     net::Gate gate_;
     std::unordered_map<Id<core::Operation>, FlightPtr> flights_;
 };

@@ -105,6 +105,12 @@ class ProcessorTest : public testing::Test {
         EXPECT_EQ(all.size(), 1u);
         return all.at(0);
     }
+    core::Operation only_of(int key) {
+        auto all = store_.all<core::Operation>();
+        auto found = std::ranges::find(all, payment_of(key), &core::Operation::payment_intent);
+        EXPECT_NE(found, all.end());
+        return *found;
+    }
     static PaymentIntentStatus status_in(const core::Answer& answer) {
         auto payment = core::restore<core::PaymentIntent>(answer.object);
         EXPECT_TRUE(payment.has_value());

@@ -423,6 +423,44 @@ TEST_F(ProcessorTest, WhatWasCertainlyNotSentIsSentAgain) {
     EXPECT_TRUE(connector_.inquired.empty());
 }
 
+TEST_F(ProcessorTest, WhatWasNotSentIsNoExecution) {
+    for (int i = 0; i < 5; ++i) connector_.executions.push_back(ScriptedConnector::unsent());
+    connector_.executions.push_back(ScriptedConnector::unknown());
+    connector_.inquiries = {AcquirerAnswer{.finding = Finding::NotFound}};
+    auto paid = run(processor().pay(create(1), in(seconds{12})));
+    ASSERT_TRUE(paid.has_value());
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Succeeded);
+    EXPECT_EQ(connector_.executed.size(), 7u);
+    EXPECT_TRUE(connector_.reversed.empty()) << "it was sent once, and may be sent again";
+}
+
+TEST_F(ProcessorTest, RepeatsAreAFractionOfTheCalls) {
+    constexpr int payments = 60;
+    for (int i = 0; i < payments; ++i) connector_.executions.push_back(connector_.unknown());
+    for (int i = 0; i < 20 * payments; ++i) connector_.inquiries.push_back(connector_.unknown());
+    processor();
+    Calls<Outcome> calls(sim_.loop());
+    for (int i = 0; i < payments; ++i) calls.start(i, processor().pay(create(i), in(seconds{12})));
+    finish(calls);
+    for (auto& [n, result] : calls.results) {
+        ASSERT_TRUE(result.has_value()) << n;
+        EXPECT_TRUE(result->pending);
+    }
+    // A burst of 100, 10 a second, and a fifth of the executions and first inquiries.
+    const std::size_t repeats = connector_.inquired.size() - payments;
+    EXPECT_LE(repeats, 100u + 15 * 10 + 2 * payments / 5);
+    EXPECT_GE(repeats, 100u);
+    connector_.inquiries.clear();
+    sim_.run_for(seconds{30});
+    for (int i = 0; i < payments; ++i) {
+        const auto operation = only_of(i);
+        if (operation.state != OperationState::Started) continue;
+        ASSERT_TRUE(run(processor().take_over(operation)).value_or(false)) << i;
+    }
+    for (int i = 0; i < payments; ++i)
+        EXPECT_EQ(stored(i)->status, PaymentIntentStatus::Succeeded) << "and it recovers";
+}
+
 TEST_F(ProcessorTest, NotFoundIsNotBelieved) {
     connector_.executions.assign(3, ScriptedConnector::unknown());
     connector_.inquiries.assign(100, AcquirerAnswer{.finding = Finding::NotFound});
