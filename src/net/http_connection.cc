@@ -1,5 +1,6 @@
 #include "net/http_connection.h"
 
+#include "net/client_network.h"
 #include "net/waiter.h"
 
 #include <fmt/format.h>
@@ -18,6 +19,8 @@ constexpr unsigned max_in_a_row = 16; ///< pipelined requests before others get 
 constexpr std::size_t copied_body_bytes =
     16 * 1024; ///< larger ones are written from where they are
 constexpr Duration linger_timeout = std::chrono::seconds{2};
+/// So long a client may take for a request before its connection is given to another.
+constexpr Duration client_patience = std::chrono::seconds{1};
 constexpr std::string_view our_fault = "Something went wrong on our side.";
 
 /// Headers that are the server's own business.
@@ -58,14 +61,39 @@ const std::string& date_line(HttpServerState& state) {
 
 HttpConnection::HttpConnection(std::shared_ptr<HttpServerState> state, TcpSocket socket,
                                std::string peer)
-    : state_(std::move(state)), stream_(std::move(socket)), idle_(*this), peer_(std::move(peer)) {
+    : state_(std::move(state)),
+      stream_(std::move(socket)),
+      waiting_(*this),
+      peer_(std::move(peer)),
+      network_(client_network(peer_)) {
     ++state_->stats.connections;
+    ++state_->networks[network_];
     link_before(state_->connections);
+    waiting_.wait_in(state_->newcomers);
 }
 
 HttpConnection::~HttpConnection() {
     release_body();
     --state_->stats.connections;
+    auto network = state_->networks.find(network_);
+    if (--network->second == 0) state_->networks.erase(network);
+}
+
+HttpConnection* HttpServerState::least_needed(const std::string* network) const {
+    const MonoTime now = MonotonicClock::now();
+    auto first = [&](const ListHook& list, Duration waited) -> HttpConnection* {
+        for (ListHook* at = list.next(); at != &list; at = at->next()) {
+            auto& hook = *static_cast<HttpWaitHook*>(at);
+            if (now - hook.since < waited) break;
+            if (network == nullptr || hook.connection.network() == *network)
+                return &hook.connection;
+        }
+        return nullptr;
+    };
+    if (auto* silent = first(newcomers, client_patience)) return silent;
+    if (auto* unused = first(idle, Duration{0})) return unused;
+    if (auto* slow = first(reading, client_patience)) return slow;
+    return first(newcomers, Duration{0});
 }
 
 void HttpConnection::release_body() {
@@ -83,10 +111,10 @@ Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> self) {
     co_return Result<void>{};
 }
 
-Task<void> HttpConnection::turn_away(std::unique_ptr<HttpConnection> self) {
-    ++self->state_->stats.over_limit;
+Task<void> HttpConnection::turn_away(std::unique_ptr<HttpConnection> self, HttpProblem problem) {
+    self->waiting_.unlink(); // closing it makes no room
     if (!self->stream_.prepare()) co_return Result<void>{};
-    (void)co_await self->refuse({503, "too_many_connections", "The server is full; try again."});
+    (void)co_await self->refuse(problem);
     co_return Result<void>{};
 }
 
@@ -110,6 +138,9 @@ asio::awaitable<HttpConnection::Next> HttpConnection::serve_one() {
         co_return co_await refuse({411, "length_required", "Send a Content-Length with the body."});
     }
     if (co_await receive_body(*head, request) == Next::Close) co_return Next::Close;
+    waiting_.unlink();
+    served_ = true;
+    receiving_ = false;
 
     HttpServerStats& stats = state_->stats;
     ++stats.requests;
@@ -131,7 +162,8 @@ asio::awaitable<HttpConnection::Next> HttpConnection::read_head(HttpParsed<HttpR
     const HttpLimits& limits = state_->options.limits;
     std::size_t scanned = 0;
     bool begun = false;
-    Deadline deadline = Deadline::after(state_->options.idle_timeout);
+    const HttpServerOptions& options = state_->options;
+    Deadline deadline = Deadline::after(served_ ? options.idle_timeout : options.head_timeout);
     for (;;) {
         std::string_view have = stream_.buffered();
         if (!have.empty()) {
@@ -145,14 +177,14 @@ asio::awaitable<HttpConnection::Next> HttpConnection::read_head(HttpParsed<HttpR
                 head = parse_request_head(have.substr(0, *size), limits);
                 co_return Next::Continue;
             }
-            if (!begun) deadline = Deadline::after(state_->options.head_timeout);
-            begun = true;
-        } else {
-            idle_.link_before(state_->idle);
+            if (!begun) deadline = Deadline::after(options.head_timeout);
+            if (!begun && served_) waiting_.wait_in(state_->reading);
+            begun = receiving_ = true;
+        } else if (served_) {
+            waiting_.wait_in(state_->idle);
         }
         in_a_row_ = 0;
         Io io = co_await stream_.fill(limits.head_bytes + 1, deadline);
-        idle_.unlink();
         if (io != Io::Done) co_return co_await read_failed(io, begun);
     }
 }
@@ -160,19 +192,22 @@ asio::awaitable<HttpConnection::Next> HttpConnection::read_head(HttpParsed<HttpR
 asio::awaitable<HttpConnection::Next> HttpConnection::receive_body(const HttpRequestHead& head,
                                                                    HttpRequest& request) {
     if (head.body == HttpBody::None) co_return Next::Continue;
+    if (served_) waiting_.wait_in(state_->reading);
+    const HttpServerOptions& options = state_->options;
     if (head.expects_continue && stream_.buffered().empty()) {
         Io io = co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n", "",
                                        Deadline::after(state_->options.write_timeout));
         if (io != Io::Done) co_return Next::Close;
     }
-    auto outcome =
-        co_await read_http_body(stream_,
-                                {.kind = head.body,
-                                 .length = head.content_length,
-                                 .limit = state_->options.limits.body_bytes,
-                                 .deadline = Deadline::after(state_->options.body_timeout),
-                                 .budget = &state_->bodies},
-                                request.body);
+    auto outcome = co_await read_http_body(stream_,
+                                           {.kind = head.body,
+                                            .length = head.content_length,
+                                            .limit = options.limits.body_bytes,
+                                            .deadline = Deadline::after(options.body_timeout),
+                                            .slowest = Deadline::after(options.body_grace),
+                                            .rate_min = options.body_rate_min,
+                                            .budget = &state_->bodies},
+                                           request.body);
     body_bytes_ = request.body.size();
     if (!outcome.parsed) co_return co_await refuse(outcome.parsed.error());
     if (outcome.io != Io::Done) co_return co_await read_failed(outcome.io, true);
@@ -221,7 +256,7 @@ asio::awaitable<HttpConnection::Next> HttpConnection::answer(HttpResponse respon
 asio::awaitable<HttpConnection::Next> HttpConnection::refuse(HttpProblem problem) {
     ++state_->stats.refused_requests;
     HttpResponse response = state_->options.render_error(problem);
-    if (problem.status == 503) response.headers.set("Retry-After", "1");
+    if (problem.status == 503 || problem.status == 429) response.headers.set("Retry-After", "1");
     co_return co_await answer(std::move(response), {.input_unread = true});
 }
 

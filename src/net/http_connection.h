@@ -9,8 +9,23 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 namespace holdfast::net {
+
+class HttpConnection;
+
+/// The place of a connection among those that wait for their client, since when.
+struct HttpWaitHook : ListHook {
+    explicit HttpWaitHook(HttpConnection& c) : connection(c) {}
+    void wait_in(ListHook& list) {
+        unlink();
+        link_before(list);
+        since = MonotonicClock::now();
+    }
+    HttpConnection& connection;
+    MonoTime since;
+};
 
 /// What connections share, and keep alive should the server be destroyed before them.
 struct HttpServerState {
@@ -26,21 +41,21 @@ struct HttpServerState {
     HttpBodyBudget bodies;
     Event requests_done;  ///< while draining: no request is running
     ListHook connections; ///< all of them
-    ListHook idle;        ///< between two requests, longest idle first
+    // Those that wait for their client, the one that waits longest first:
+    ListHook newcomers;                                    ///< for their first request
+    ListHook idle;                                         ///< between two requests
+    ListHook reading;                                      ///< for the rest of a later request
+    std::unordered_map<std::string, std::size_t> networks; ///< connections of each
     bool draining = false;
     std::int64_t date_second = -1; ///< of date_line
     std::string date_line;
+
+    /// Who is closed first for a new connection, of all or of one network; null: nobody.
+    HttpConnection* least_needed(const std::string* network) const;
 };
 
 /// Registers the numbers of `state`.
 void export_stats(Registry& registry, std::shared_ptr<HttpServerState> state, std::string name);
-
-/// Its place among the idle connections.
-class HttpConnection;
-struct HttpIdleHook : ListHook {
-    explicit HttpIdleHook(HttpConnection& c) : connection(c) {}
-    HttpConnection& connection;
-};
 
 class HttpConnection : public ListHook {
   public:
@@ -49,10 +64,16 @@ class HttpConnection : public ListHook {
 
     /// Serves requests until the connection ends.
     static Task<void> run(std::unique_ptr<HttpConnection> self);
-    /// Answers 503 and ends.
-    static Task<void> turn_away(std::unique_ptr<HttpConnection> self);
+    /// Answers with that and ends.
+    static Task<void> turn_away(std::unique_ptr<HttpConnection> self, HttpProblem problem);
 
-    void stop() { stream_.stop(); }
+    void stop() {
+        waiting_.unlink();
+        stream_.stop();
+    }
+    const std::string& network() const { return network_; }
+    /// A request has begun to arrive.
+    bool receiving() const { return receiving_; }
 
   private:
     enum class Next : std::uint8_t { Continue, Close };
@@ -75,8 +96,10 @@ class HttpConnection : public ListHook {
 
     std::shared_ptr<HttpServerState> state_;
     HttpStream stream_;
-    HttpIdleHook idle_;
-    std::string peer_;
+    HttpWaitHook waiting_;
+    bool served_ = false;    ///< it has sent a whole request
+    bool receiving_ = false; ///< and a part of the next
+    std::string peer_, network_;
     std::string out_;
     std::size_t body_bytes_ = 0; ///< of this connection in state_->bodies
     unsigned in_a_row_ = 0;      ///< requests served without waiting for one

@@ -1,6 +1,7 @@
 #include "net/http_server.h"
 
 #include "base/log.h"
+#include "net/client_network.h"
 #include "net/gate.h"
 #include "net/http_connection.h"
 #include "net/timer.h"
@@ -25,7 +26,14 @@ constexpr std::size_t turn_away_headroom = 64;
 /// After an accept that failed for want of descriptors or memory.
 constexpr Duration accept_retry = std::chrono::milliseconds{50};
 
+/// While full: at most this many connections, then so long none, 4,000 a second.
+constexpr std::size_t accepts_between_pauses = 16;
+constexpr Duration accept_pause = std::chrono::milliseconds{4};
+
 constexpr std::size_t min_head_bytes = 1024;
+constexpr HttpProblem server_full{503, "too_many_connections", "The server is full; try again."};
+constexpr HttpProblem too_many_from_there{
+    429, "rate_limit", "Too many connections are open from this address; try again."};
 
 Error socket_error(std::string_view what, const error_code& ec) {
     return {.kind = ErrorClass::Io,
@@ -105,10 +113,15 @@ struct HttpServer::Impl {
 
     static Task<void> accept_all(std::shared_ptr<Impl> self);
     void admit(TcpSocket socket, std::string peer);
-    void stop_all(ListHook& list);
+    bool evict(const std::string* network);
+    bool network_full(const std::string& peer);
+    Task<void> rest_when_full();
+    void stop_all();
+    void stop_idle();
 
     TcpAcceptor acceptor;
     std::shared_ptr<HttpServerState> state;
+    std::size_t accepted_when_full = 0; ///< since the last pause
     Gate gate;
 };
 
@@ -131,10 +144,23 @@ Task<void> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
         if (self->state->draining || ec == asio::error::operation_aborted) break;
         if (!ec) {
             self->admit(std::move(socket), numeric(peer.address()));
+            CO_TRY_VOID(co_await self->rest_when_full());
         } else if (ec != asio::error::connection_aborted) {
             log::warn("accept_failed", {{"error", ec.message()}});
             CO_TRY_VOID(co_await sleep_for(accept_retry));
         }
+    }
+    co_return Result<void>{};
+}
+
+/// A flood shall cost a bounded share of the time that those have who are being served.
+Task<void> HttpServer::Impl::rest_when_full() {
+    if (state->stats.connections < state->options.max_connections) {
+        accepted_when_full = 0;
+    } else if (++accepted_when_full >= accepts_between_pauses) {
+        accepted_when_full = 0;
+        ++state->stats.accept_pauses;
+        co_return co_await sleep_for(accept_pause);
     }
     co_return Result<void>{};
 }
@@ -147,26 +173,49 @@ void HttpServer::Impl::admit(TcpSocket socket, std::string peer) {
         ++stats.over_limit;
         return; // the socket closes itself
     }
-    bool full = stats.connections >= limit;
-    if (full && !state->idle.alone()) {
-        auto* longest = static_cast<HttpIdleHook*>(state->idle.next());
-        longest->unlink();
-        longest->connection.stop();
-        ++stats.evicted_idle;
-        full = false;
-    }
+    const bool full = stats.connections >= limit && !evict(nullptr);
+    const bool crowded = !full && network_full(peer);
     auto connection = std::make_unique<HttpConnection>(state, std::move(socket), std::move(peer));
-    auto task = full ? HttpConnection::turn_away(std::move(connection))
-                     : HttpConnection::run(std::move(connection));
+    if (full) ++stats.over_limit;
+    if (crowded) ++stats.over_network_limit;
+    auto task = full || crowded
+                    ? HttpConnection::turn_away(std::move(connection),
+                                                full ? server_full : too_many_from_there)
+                    : HttpConnection::run(std::move(connection));
     (void)gate.spawn(std::move(task)); // refused only when closing, where closing it is right
 }
 
-void HttpServer::Impl::stop_all(ListHook& list) {
-    for (ListHook* hook = list.next(); hook != &list; hook = hook->next()) {
-        if (&list == &state->idle)
-            static_cast<HttpIdleHook*>(hook)->connection.stop();
-        else
-            static_cast<HttpConnection*>(hook)->stop();
+/// Makes room for another connection, if somebody can be spared.
+bool HttpServer::Impl::evict(const std::string* network) {
+    HttpConnection* victim = state->least_needed(network);
+    if (victim == nullptr) return false;
+    victim->stop();
+    ++state->stats.evicted;
+    return true;
+}
+
+bool HttpServer::Impl::network_full(const std::string& peer) {
+    const std::size_t limit = state->options.connections_per_network;
+    if (limit == 0) return false;
+    const std::string network = client_network(peer);
+    auto open = state->networks.find(network);
+    return open != state->networks.end() && open->second >= limit && !evict(&network);
+}
+
+void HttpServer::Impl::stop_all() {
+    ListHook& all = state->connections;
+    for (ListHook* hook = all.next(); hook != &all; hook = hook->next())
+        static_cast<HttpConnection*>(hook)->stop();
+}
+
+/// Those of which no request has begun to arrive.
+void HttpServer::Impl::stop_idle() {
+    for (ListHook* list : {&state->newcomers, &state->idle}) {
+        for (ListHook* hook = list->next(); hook != list;) {
+            HttpConnection& connection = static_cast<HttpWaitHook*>(hook)->connection;
+            hook = hook->next(); // stop() takes it off the list
+            if (!connection.receiving()) connection.stop();
+        }
     }
 }
 
@@ -176,7 +225,7 @@ HttpServer::~HttpServer() {
     error_code ignored;
     impl_->state->draining = true;
     impl_->acceptor.close(ignored);
-    impl_->stop_all(impl_->state->connections);
+    impl_->stop_all();
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, HttpServerOptions options,
@@ -218,7 +267,7 @@ Task<void> HttpServer::drain(Deadline deadline) {
     if (state.stats.requests_running > 0) {
         CO_TRY_VOID(co_await state.requests_done.wait(deadline));
     }
-    impl->stop_all(state.idle);
+    impl->stop_idle();
     co_return co_await impl->gate.close(deadline);
 }
 

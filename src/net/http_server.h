@@ -19,10 +19,17 @@
 // (status_of); an exception is a BUG and a 500.
 //
 // Limits: all of HttpServerOptions. Time: a head must be complete in `head_timeout` after its first
-// byte, a body in `body_timeout`, an answer be taken in `write_timeout` (a slow reader or writer
-// holds one connection, never more). When `max_connections` are open the one that has been idle
-// longest is closed for the new one; when none is idle, the new one is answered 503. Bodies that
-// are being read share `bodies_bytes`: 503 above.
+// byte (of the first request: after the connection), a body in `body_timeout`, and after
+// `body_grace` at `body_rate_min` bytes a second; an answer must be taken in `write_timeout`. A
+// slow reader or writer holds one connection, never more. Bodies that are being read share
+// `bodies_bytes`: 503 above.
+//
+// Crowds: when `max_connections` are open, or `connections_per_network` by one client
+// (net/client_network.h), the one that is needed least is closed for the new one: who has been
+// connected for a while and never finished a request, then who has been idle longest, then who has
+// been sending a request for a while. A request that is being served is never given up: when there
+// is nothing else, the new connection is answered 503 or 429. While the server is full it takes
+// connections at a bounded rate; the others wait in the kernel's backlog, which is bounded too.
 //
 // drain(): stops listening, lets running requests finish with "Connection: close", then closes idle
 // connections. What still runs at the deadline is cancelled, like any task of a Gate, and its
@@ -65,10 +72,13 @@ struct HttpServerOptions {
 
     HttpLimits limits;
     std::size_t max_connections = 4096;
+    std::size_t connections_per_network = 0; ///< 0: no limit of its own
     std::size_t bodies_bytes = 256 * 1024 * 1024;
 
     Duration head_timeout = std::chrono::seconds{10};
     Duration body_timeout = std::chrono::seconds{30};
+    Duration body_grace = std::chrono::seconds{5};
+    std::size_t body_rate_min = 1024; ///< bytes a second
     Duration idle_timeout = std::chrono::seconds{75};
     Duration write_timeout = std::chrono::seconds{30};
     Duration request_timeout = std::chrono::seconds{30}; ///< HttpRequest::deadline
@@ -81,11 +91,13 @@ struct HttpServerStats {
     std::size_t requests_running = 0; ///< in a handler now
     std::uint64_t accepted = 0;
     std::uint64_t requests = 0;
-    std::uint64_t refused_requests = 0; ///< by the parser or a limit
-    std::uint64_t timeouts = 0;         ///< of head, body, idle or write
-    std::uint64_t evicted_idle = 0;     ///< closed for a new connection
-    std::uint64_t over_limit = 0;       ///< connections answered 503
-    std::uint64_t handler_bugs = 0;     ///< exceptions
+    std::uint64_t refused_requests = 0;   ///< by the parser or a limit
+    std::uint64_t timeouts = 0;           ///< of head, body, idle or write
+    std::uint64_t evicted = 0;            ///< closed for a new connection
+    std::uint64_t over_limit = 0;         ///< connections turned away, the server being full
+    std::uint64_t over_network_limit = 0; ///< likewise, their network having too many
+    std::uint64_t accept_pauses = 0;      ///< rests between connections while full
+    std::uint64_t handler_bugs = 0;       ///< exceptions
 };
 
 class HttpServer {

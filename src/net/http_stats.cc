@@ -41,6 +41,9 @@ template <class Owner> class Exporter {
 
 void export_stats(Registry& registry, std::shared_ptr<HttpServerState> state, std::string name) {
     using Stats = HttpServerStats;
+    registry
+        .gauge("holdfast_http_server_connections_max", "Most open connections.", {{"server", name}})
+        .set(static_cast<std::int64_t>(state->options.max_connections));
     Exporter to(registry, std::move(state), {{"server", std::move(name)}});
     to.gauge("holdfast_http_server_connections", "Open connections.", &Stats::connections);
     to.gauge("holdfast_http_server_requests_running", "Requests in a handler.",
@@ -54,10 +57,14 @@ void export_stats(Registry& registry, std::shared_ptr<HttpServerState> state, st
                "Heads, bodies, idle connections and answers "
                "that took too long.",
                &Stats::timeouts);
-    to.counter("holdfast_http_server_evicted_total", "Idle connections closed for a new one.",
-               &Stats::evicted_idle);
+    to.counter("holdfast_http_server_evicted_total",
+               "Connections closed for a new one: those needed least.", &Stats::evicted);
     to.counter("holdfast_http_server_turned_away_total", "Connections over the limit.",
                &Stats::over_limit);
+    to.counter("holdfast_http_server_network_turned_away_total",
+               "Connections over the limit of one client address.", &Stats::over_network_limit);
+    to.counter("holdfast_http_server_accept_pauses_total",
+               "Pauses in accepting connections while full.", &Stats::accept_pauses);
     to.counter("holdfast_http_server_handler_bugs_total", "Exceptions of handlers.",
                &Stats::handler_bugs);
 }

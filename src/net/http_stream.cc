@@ -185,12 +185,18 @@ asio::awaitable<HttpBodyOutcome> read_chunked(HttpStream& stream, HttpBodyRead r
         if (!taken) co_return HttpBodyOutcome{.parsed = std::unexpected(taken.error())};
         stream.consume(*taken);
         if (decoder.done()) co_return HttpBodyOutcome{};
-        Io io = co_await stream.fill(chunked_buffer_bytes, read.deadline);
+        Io io = co_await stream.fill(chunked_buffer_bytes, next_bytes_due(read, body.size()));
         if (io != Io::Done) co_return HttpBodyOutcome{.io = io};
     }
 }
 
 } // namespace
+
+Deadline next_bytes_due(const HttpBodyRead& read, std::size_t received) {
+    if (read.rate_min == 0) return read.deadline;
+    const Duration earned = std::chrono::seconds{1} * received / read.rate_min;
+    return Deadline::at(std::min(read.deadline.when(), read.slowest.when() + earned));
+}
 
 asio::awaitable<HttpBodyOutcome> read_http_body(HttpStream& stream, HttpBodyRead read,
                                                 std::string& body) {
@@ -207,7 +213,7 @@ asio::awaitable<HttpBodyOutcome> read_http_body(HttpStream& stream, HttpBodyRead
     while (charged && body.size() < wanted) {
         std::size_t before = body.size();
         std::size_t part = std::min(wanted - before, body_read_bytes);
-        Io io = co_await stream.read_into(body, part, read.deadline);
+        Io io = co_await stream.read_into(body, part, next_bytes_due(read, before));
         charged = charge(*read.budget, body, before);
         if (io == Io::End && until_close) co_return HttpBodyOutcome{};
         if (io != Io::Done) co_return HttpBodyOutcome{.io = io};

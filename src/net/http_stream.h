@@ -97,8 +97,14 @@ struct HttpBodyRead {
     std::uint64_t length;
     std::size_t limit;
     Deadline deadline;
-    HttpBodyBudget* budget; ///< whoever takes `body` gives its size back
+    /// What has come must have come by this time and a second for each `rate_min` bytes of it.
+    Deadline slowest = deadline;
+    std::size_t rate_min = 0; ///< 0: any rate will do
+    HttpBodyBudget* budget;   ///< whoever takes `body` gives its size back
 };
+
+/// By when the next bytes of a body must be there, of which `received` are.
+Deadline next_bytes_due(const HttpBodyRead& read, std::size_t received);
 
 /// Reads the body that a head has announced.
 asio::awaitable<HttpBodyOutcome> read_http_body(HttpStream& stream, HttpBodyRead read,

@@ -300,7 +300,7 @@ TEST(HttpServer, ANewConnectionTakesThePlaceOfTheOneIdleLongest) {
     EXPECT_EQ(server.status(hello), std::pair(200, false));
     EXPECT_TRUE(first.closed()) << "idle longest";
     EXPECT_EQ(status_in(second.receive_response()), 200);
-    EXPECT_EQ(server.stats().evicted_idle, 1u);
+    EXPECT_EQ(server.stats().evicted, 1u);
 }
 
 TEST(HttpServer, AFullServerSaysSoAndRecovers) {

@@ -35,9 +35,14 @@ RawSocket::~RawSocket() {
     if (fd_ >= 0) ::close(fd_);
 }
 
-RawSocket RawSocket::connect(std::uint16_t port) {
+RawSocket RawSocket::connect(std::uint16_t port, std::string_view from) {
     int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0);
+    if (from != "127.0.0.1") {
+        sockaddr_in own = loopback(0);
+        CHECK(inet_pton(AF_INET, std::string(from).c_str(), &own.sin_addr) == 1);
+        CHECK(::bind(fd, reinterpret_cast<sockaddr*>(&own), sizeof own) == 0);
+    }
     sockaddr_in address = loopback(port);
     if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
         ::close(fd);

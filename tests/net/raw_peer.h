@@ -17,7 +17,8 @@ class RawSocket {
     RawSocket& operator=(RawSocket&& other) noexcept;
     ~RawSocket();
 
-    static RawSocket connect(std::uint16_t port);
+    /// `from`: the address that the peer sees, any of 127.0.0.0/8.
+    static RawSocket connect(std::uint16_t port, std::string_view from = "127.0.0.1");
 
     /// False when the peer has closed.
     bool send(std::string_view bytes);
