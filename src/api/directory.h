@@ -42,7 +42,10 @@ class Directory {
     Task<void> load(Deadline deadline);
 
     /// Errors: Auth "api_key_invalid", "api_key_expired"; Unavailable when it can't be told.
-    Task<Credential> authenticate(SecretString key, WallTime now, Deadline deadline);
+    /// `hash`: that of the key, by hash_of_key().
+    Task<Credential> authenticate(std::string hash, WallTime now, Deadline deadline);
+    /// Whether that key has been good before: no stranger's guess.
+    bool knows(const std::string& hash) const { return keys_.contains(hash); }
 
     /// Null when the account was never seen.
     const core::Account* find(Id<core::Account> account) const;

@@ -18,7 +18,8 @@ struct Shape {
 Shape shape_of(const Error& error) {
     if (error.code == "idempotency_error") return {400, "idempotency_error", false};
     if (error.code == "idempotency_key_in_use") return {409, "idempotency_error", false};
-    if (error.code == "lock_timeout") return {429, "invalid_request_error", false};
+    if (error.code == "lock_timeout" || error.code == "rate_limit")
+        return {429, "invalid_request_error", false};
     switch (error.kind) {
         case ErrorClass::Invalid:
         case ErrorClass::Conflict: return {400, "invalid_request_error", false};
@@ -87,7 +88,7 @@ Reply error_reply(const Error& error) {
         reply.should_retry = true;
     else if (shape.status < 500)
         reply.should_retry = false;
-    if (shape.status == 503) reply.retry_after_s = retry_after_overload_s;
+    if (shape.status == 503 || shape.status == 429) reply.retry_after_s = retry_after_overload_s;
     return reply;
 }
 

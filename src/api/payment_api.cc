@@ -5,12 +5,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "net/client_network.h"
 
 #include <fmt/format.h>
 
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <charconv>
 
 namespace holdfast::api {
 namespace {
@@ -21,6 +23,7 @@ using net::HttpResponse;
 constexpr std::string_view form_type = "application/x-www-form-urlencoded";
 /// No path of ours needs an escape; what has one names nothing.
 constexpr std::size_t path_length_max = 512;
+constexpr std::int64_t request_timeout_ms_max = 3'600'000;
 
 Error no_key() {
     return {.kind = ErrorClass::Auth,
@@ -106,6 +109,28 @@ std::string canonical_form(const FormNode& parameters) {
     return fmt::to_string(fmt::join(pairs, "&"));
 }
 
+/// Request-Timeout-Ms: the client says how long it is going to wait.
+Result<void> shorten_deadline(HttpRequest& request) {
+    const auto given = request.headers.find("Request-Timeout-Ms");
+    if (!given) return {};
+    std::int64_t ms = 0;
+    const auto [end, failure] = std::from_chars(given->data(), given->data() + given->size(), ms);
+    const bool number = failure == std::errc() && end == given->data() + given->size();
+    if (!number || ms < 1 || ms > request_timeout_ms_max)
+        return fail(invalid_parameter(
+            "request_timeout_invalid", "",
+            fmt::format("The Request-Timeout-Ms header must be an integer from 1 to {}.",
+                        request_timeout_ms_max)));
+    const MonoTime end_of_patience = request.received + std::chrono::milliseconds{ms};
+    request.deadline = Deadline::at(std::min(request.deadline.when(), end_of_patience));
+    return {};
+}
+
+/// Refused at the door: counted there, and too many to log when they are many.
+bool turned_away(const Error& error) {
+    return error.code == "overloaded" || error.code == "rate_limit";
+}
+
 bool well_formed_version(std::string_view version) {
     return !version.empty() && version.size() <= PaymentApi::version_length_max &&
            std::ranges::all_of(version, [](char c) {
@@ -159,11 +184,13 @@ HttpResponse preflight() {
 
 PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                        gateway::Connector& connector, const core::Identity& identity,
-                       Directory& directory, Registry& registry)
+                       Directory& directory, Registry& registry, const ApiLimits& limits)
     : env_(env),
       presenter_(store, identity),
       services_{env, store, processor, connector, identity, directory, presenter_},
-      metrics_(registry) {}
+      metrics_(registry),
+      admission_(limits.admission, registry),
+      rates_(limits.rates, registry) {}
 
 /// stripe-node reports how long its previous request took, by request id: the latency that counts
 /// is the one the client saw.
@@ -193,10 +220,10 @@ void PaymentApi::note_request(const HttpRequest& request, const Reply& reply,
 }
 
 net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
-    Reply reply =
-        error_reply({.kind = problem.status == 503 ? ErrorClass::Overload : ErrorClass::Invalid,
-                     .code = std::string(problem.code),
-                     .message = std::string(problem.message)});
+    const bool overload = problem.status == 503 || problem.status == 429;
+    Reply reply = error_reply({.kind = overload ? ErrorClass::Overload : ErrorClass::Invalid,
+                               .code = std::string(problem.code),
+                               .message = std::string(problem.message)});
     HttpResponse response;
     response.status = problem.status;
     response.headers.add("Content-Type", "application/json");
@@ -206,11 +233,19 @@ net::HttpResponse PaymentApi::render_problem(const net::HttpProblem& problem) {
     return response;
 }
 
-Task<Credential> PaymentApi::authenticate(const HttpRequest& request) {
+Task<Credential> PaymentApi::authenticate(const HttpRequest& request, Urgency urgency) {
     auto key = key_of(request.headers.get("Authorization"));
-    if (!key) co_return fail(no_key());
-    CO_TRY(auto credential, co_await services_.directory.authenticate(std::move(*key), env_.wall(),
-                                                                      request.deadline));
+    const std::string hash = key ? hash_of_key(*key) : std::string{};
+    const std::string network = net::client_network(request.peer);
+    if (!key || !services_.directory.knows(hash))
+        CO_TRY_VOID(rates_.may_try(network, urgency, env_.now()));
+    auto found =
+        key ? co_await services_.directory.authenticate(hash, env_.wall(), request.deadline)
+            : fail(no_key());
+    if (!found && found.error().kind == ErrorClass::Auth)
+        rates_.note_wrong_key(network, env_.now());
+    CO_TRY(auto credential, std::move(found));
+    CO_TRY_VOID(rates_.take(hash, credential.account->livemode, urgency, env_.now()));
     const std::string_view account = request.headers.get("Stripe-Account");
     if (!account.empty() && account != credential.account->public_id.str())
         co_return fail(ErrorClass::Forbidden, "account_invalid",
@@ -220,9 +255,12 @@ Task<Credential> PaymentApi::authenticate(const HttpRequest& request) {
     co_return credential;
 }
 
-Task<Reply> PaymentApi::answer(const HttpRequest& request, Uuid request_id) {
+Task<Reply> PaymentApi::answer(HttpRequest& request, Uuid request_id) {
     Match match = match_route(request.method, request.path);
-    CO_TRY(auto credential, co_await authenticate(request));
+    const Urgency urgency = match.route ? match.route->urgency : Urgency::Browse;
+    CO_TRY(auto permit, admission_.enter(urgency));
+    CO_TRY_VOID(shorten_deadline(request));
+    CO_TRY(auto credential, co_await authenticate(request, urgency));
     if (!match.route) co_return fail(no_route(request, match.other_method));
     if (credential.publishable && !match.route->publishable)
         co_return fail(ErrorClass::Forbidden, "secret_key_required",
@@ -254,7 +292,7 @@ Task<HttpResponse> PaymentApi::handle(HttpRequest request) {
     if (request.method == "OPTIONS") co_return preflight();
     const Uuid request_id = Uuid::time_ordered(env_);
     auto result = co_await answer(request, request_id);
-    if (!result && result.error().kind >= ErrorClass::Overload)
+    if (!result && result.error().kind >= ErrorClass::Overload && !turned_away(result.error()))
         log::warn("api_request_failed",
                   {log::request(request_id), {"error", to_string(result.error())}});
     Reply reply = result ? std::move(*result) : error_reply(result.error());

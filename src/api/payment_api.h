@@ -12,14 +12,28 @@
 // Idempotency: the key is scoped by account, mode and endpoint; it decides the ids of what is
 // created, so a repeat is the same payment whether or not its answer is still cached.
 //
+// Before any of that a request may be turned away: 503 when too many of its urgency are under way
+// (api/admission.h), 429 when its key or address asks too often (api/rate_limits.h); both at once,
+// with Retry-After and Stripe-Should-Retry, nothing done and nothing stored.
+//
+// Deadline: that of the HTTP server, or less by the header Request-Timeout-Ms; every wait below
+// has it, down to the statement timeout in the database.
+//
 // Limits: idempotency keys 255 characters, telemetry 1 KiB, those of the form codec and of
 // net::HttpServer. Thread: that of the loop; all references outlive it.
 
+#include "api/admission.h"
 #include "api/api_metrics.h"
 #include "api/call.h"
+#include "api/rate_limits.h"
 #include "net/http_server.h"
 
 namespace holdfast::api {
+
+struct ApiLimits {
+    AdmissionOptions admission;
+    RateLimitOptions rates;
+};
 
 class PaymentApi {
   public:
@@ -29,16 +43,18 @@ class PaymentApi {
 
     PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                gateway::Connector& connector, const core::Identity& identity, Directory& directory,
-               Registry& registry);
+               Registry& registry, const ApiLimits& limits = {});
 
     Task<net::HttpResponse> handle(net::HttpRequest request);
+    /// What was measured of this process's queues; about ten times a second.
+    void note_delays(const Delays& delays) { admission_.observe(delays); }
 
     /// For what the HTTP server refuses before a handler sees it.
     static net::HttpResponse render_problem(const net::HttpProblem& problem);
 
   private:
-    Task<Reply> answer(const net::HttpRequest& request, Uuid request_id);
-    Task<Credential> authenticate(const net::HttpRequest& request);
+    Task<Reply> answer(net::HttpRequest& request, Uuid request_id);
+    Task<Credential> authenticate(const net::HttpRequest& request, Urgency urgency);
     void note_telemetry(std::string_view telemetry);
     void note_request(const net::HttpRequest& request, const Reply& reply, const Uuid& request_id);
 
@@ -46,6 +62,8 @@ class PaymentApi {
     Presenter presenter_;
     Services services_;
     ApiMetrics metrics_;
+    Admission admission_;
+    RateLimits rates_;
 };
 
 } // namespace holdfast::api

@@ -3,6 +3,7 @@
 // Routes: which handler answers which method and path. The table in routes.cc is the list of what
 // payment-api can do.
 
+#include "api/admission.h"
 #include "api/handlers.h"
 
 #include <string_view>
@@ -18,6 +19,7 @@ struct Route {
     Method method;
     std::string_view pattern; ///< {} stands for one segment
     Handler handler;
+    Urgency urgency;
     bool publishable = false; ///< a publishable key may call it
 };
 

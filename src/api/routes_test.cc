@@ -32,6 +32,22 @@ TEST(Routes, RefuseWhatTheyDoNotKnow) {
     EXPECT_TRUE(m.other_method);
 }
 
+TEST(Routes, WhatMovesMoneyIsShedLastAndWhatOnlyReadsFirst) {
+    std::set<std::string_view> payments;
+    for (const Route& route : all_routes()) {
+        if (route.urgency == Urgency::Payment) payments.insert(route.pattern);
+        const bool list = route.method == Method::Get && !route.pattern.ends_with("{}") &&
+                          route.pattern != "/v1/customers/{}/payment_methods";
+        if (list) EXPECT_EQ(route.urgency, Urgency::Browse) << route.pattern;
+    }
+    EXPECT_EQ(payments, (std::set<std::string_view>{
+                            "/v1/payment_intents", "/v1/payment_intents/{}/confirm",
+                            "/v1/payment_intents/{}/capture", "/v1/payment_intents/{}/cancel",
+                            "/v1/charges/{}/capture", "/v1/refunds", "/v1/refunds/{}/cancel"}));
+    EXPECT_EQ(match_route("GET", "/v1/payment_intents/pi_1").route->urgency, Urgency::Checkout)
+        << "a payer's page polls it";
+}
+
 TEST(Routes, OnlyThePayersCallsTakeAPublishableKey) {
     std::set<std::string_view> open;
     for (const Route& route : all_routes())

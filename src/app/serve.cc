@@ -13,6 +13,7 @@
 #include "gateway/signed_http_connector.h"
 #include "net/block_on.h"
 #include "net/http_server.h"
+#include "net/loop_lag.h"
 #include "net/loop_watch.h"
 #include "net/timer.h"
 #include "processor/folder.h"
@@ -59,6 +60,7 @@ class Process {
     Task<HttpResponse> answer_admin(HttpRequest request);
     store::Store& store() { return database_->store(); }
     processor::Options processor_options();
+    api::ApiLimits api_limits() const;
     bool takes_payments() const { return options_.role == "pay"; }
 
     ServeOptions options_;
@@ -77,6 +79,7 @@ class Process {
     std::unique_ptr<processor::Folder> folder_;
     std::optional<Readiness> readiness_;
     std::optional<api::PaymentApi> api_;
+    std::optional<net::LoopLag> loop_lag_;
     std::optional<MetricsPage> metrics_page_;
     std::unique_ptr<net::HttpServer> api_server_, admin_server_;
     net::Gate background_;
@@ -125,10 +128,10 @@ processor::Options Process::processor_options() {
     options.batch_commands_max = static_cast<int>(config_.integer("processor.batch_max"));
     options.queue_commands_max = static_cast<int>(config_.integer("processor.queue_max"));
     options.acquirer_timeout = config_.duration("acquirer.timeout");
+    options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
     options.metrics = &registry_;
     return options;
 }
-    options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
 
 Task<void> Process::start_processor() {
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
@@ -152,6 +155,16 @@ Task<void> Process::start_processor() {
     co_return Result<void>{};
 }
 
+api::ApiLimits Process::api_limits() const {
+    auto number = [this](std::string_view key) { return static_cast<int>(config_.integer(key)); };
+    return {.admission = {.payments_max = number("api.payments_max"),
+                          .checkouts_max = number("api.checkouts_max"),
+                          .browse_max = number("api.browse_max")},
+            .rates = {.live_per_second = number("api.rate_limit_live"),
+                      .test_per_second = number("api.rate_limit_test"),
+                      .wrong_keys_per_second = number("api.wrong_keys_per_second")}};
+}
+
 Task<void> Process::start_http() {
     readiness_.emplace(loop_, store());
     readiness_->start();
@@ -166,7 +179,11 @@ Task<void> Process::start_http() {
     admin_server_->start();
     admin_server_->observe(registry_, "admin");
     if (!takes_payments()) co_return Result<void>{};
-    api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_);
+    api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_,
+                 api_limits());
+    loop_lag_.emplace(loop_, [this](Duration late) {
+        api_->note_delays({.loop = late, .processor = processor_->queue_delay()});
+    });
     CO_TRY(api_server_,
            net::HttpServer::create(
                loop_,
@@ -174,6 +191,8 @@ Task<void> Process::start_http() {
                 .port = options_.port,
                 .reuse_port = true,
                 .max_connections = static_cast<std::size_t>(config_.integer("api.connections_max")),
+                .connections_per_network =
+                    static_cast<std::size_t>(config_.integer("api.connections_per_address")),
                 .request_timeout = config_.duration("api.request_timeout"),
                 .render_error = api::PaymentApi::render_problem},
                [this](HttpRequest r) { return answer_api(std::move(r)); }));

@@ -147,6 +147,13 @@ bool Intake::ready(Track track) const {
            (track == Track::Normal && !urgent_.empty());
 }
 
+Duration Intake::delay() const {
+    MonoTime oldest = MonotonicClock::now();
+    for (const Ready* list : {&urgent_, &ready_[static_cast<std::size_t>(Track::Normal)]})
+        if (!list->empty()) oldest = std::min(oldest, list->front().submitted);
+    return MonotonicClock::now() - oldest;
+}
+
 void Intake::add(std::vector<Ticket*>& batch, Ticket& ticket) {
     unready(ticket);
     ticket.state = Ticket::State::Loading;

@@ -139,6 +139,8 @@ class Intake {
 
     std::size_t size() const { return size_; } ///< waiting or in a batch
     std::size_t waiting() const { return waiting_; }
+    /// How long the next command for a batch has been waiting; zero when none is.
+    Duration delay() const;
 
   private:
     using Ready = detail::bi::list<Ticket, detail::bi::constant_time_size<false>>;

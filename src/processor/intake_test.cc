@@ -72,6 +72,18 @@ TEST_F(IntakeTest, GivesOutInOrderOfArrivalUpToTheCap) {
     EXPECT_EQ(woken_.size(), 3u);
 }
 
+TEST_F(IntakeTest, TellsHowLongTheNextHasWaited) {
+    EXPECT_EQ(intake_->delay(), Duration{0});
+    Ticket* first = push({{1}});
+    env_.advance(milliseconds{30});
+    push({{1}}); // behind the first: not the batch's delay
+    push({{2}});
+    EXPECT_EQ(intake_->delay(), Duration{milliseconds{30}});
+    EXPECT_EQ(take().size(), 3u);
+    EXPECT_EQ(intake_->delay(), Duration{0}) << "what is in a batch waits no more";
+    answer(first);
+}
+
 TEST_F(IntakeTest, CommandsOnOneObjectRideTogetherInOrder) {
     Ticket* a = push({{1}, {}});
     Ticket* other = push({{2}, {}});

@@ -86,6 +86,7 @@ class BatchingProcessor final : public Processor {
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
     Task<bool> take_over(core::Operation operation) override;
     WallTime stale_before() override;
+    Duration queue_delay() const override { return context_.intake.delay(); }
     const Uuid& instance() const override { return instance_; }
     Task<void> drain(Deadline deadline) override;
 

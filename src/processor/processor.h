@@ -78,6 +78,8 @@ class Processor {
     /// since the last batch. A bound for looking; the batch that takes over decides.
     virtual WallTime stale_before() = 0;
 
+    /// How long commands wait for a batch now: the queue's delay, not its length, is overload.
+    virtual Duration queue_delay() const = 0;
     virtual const Uuid& instance() const = 0;
     /// Stops intake, lets what is under way end, closes the lanes.
     virtual Task<void> drain(Deadline deadline) = 0;

@@ -16,7 +16,8 @@ let world; // { mine, theirs }: ids of their objects by kind
 let revokedKey;
 
 const platformReady = async () => {
-  platform = await Platform.start();
+  // Hundreds of wrong keys come from one address here.
+  platform = await Platform.start({ args: ['--api-wrong-keys-per-second', '1000'] });
   const command = async (...args) => {
     const { code, out, err } = await platform.command(...args, '--json');
     assert.equal(code, 0, err);
