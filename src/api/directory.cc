@@ -56,8 +56,11 @@ Result<Credential> Directory::credential_of(const Entry& entry, WallTime now) {
 Task<Credential> Directory::authenticate(std::string hash, WallTime now, Deadline deadline) {
     const MonoTime started = MonotonicClock::now();
     auto known = keys_.find(hash);
-    if (known != keys_.end() && started - known->second.checked < trusted_for)
-        co_return credential_of(known->second, now);
+    if (known != keys_.end()) {
+        if (started < known->second.trusted_until) co_return credential_of(known->second, now);
+        known->second.trusted_until = started + refresh_pause; // for all others, meanwhile
+        deadline = deadline.capped(refresh_patience);
+    }
     if (auto it = unknown_.find(hash); it != unknown_.end()) {
         if (started - it->second < unknown_for) co_return fail(unknown_key());
         unknown_.erase(it);
@@ -83,7 +86,7 @@ Task<Credential> Directory::authenticate(std::string hash, WallTime now, Deadlin
         co_return fail(unknown_key());
     }
     Entry& entry = keys_[hash];
-    entry = Entry{std::move(**found), resolved, started};
+    entry = Entry{std::move(**found), resolved, started + trusted_for};
     co_return credential_of(entry, now);
 }
 

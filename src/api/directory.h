@@ -3,10 +3,11 @@
 // Directory: accounts and API keys in memory, so that authenticating a request asks no database.
 //
 // A key is known by its SHA-256; the key itself is never kept. Entries are trusted for
-// `trusted_for` and then asked for again; a revoked key therefore works at most that long. When
-// the store can't be asked, what is known stays valid: an outage of the database locks nobody
-// out. Unknown keys are remembered for a short while in a bounded table, so that a flood of wrong
-// keys costs the database a bounded number of queries.
+// `trusted_for` and then asked for again, by one request, which waits at most `refresh_patience`;
+// a revoked key therefore works little longer than that. When the store can't be asked, what is
+// known stays valid and is asked for again after `refresh_pause`: an outage of the database locks
+// nobody out and takes no request's time. Unknown keys are remembered for a short while in a
+// bounded table, so that a flood of wrong keys costs the database a bounded number of queries.
 //
 // Accounts, once seen, stay: pointers handed out are valid for the life of the Directory.
 // Thread: that of the loop.
@@ -33,6 +34,8 @@ struct Credential {
 class Directory {
   public:
     static constexpr Duration trusted_for = std::chrono::seconds{5};
+    static constexpr Duration refresh_patience = std::chrono::milliseconds{250};
+    static constexpr Duration refresh_pause = std::chrono::seconds{1};
     static constexpr Duration unknown_for = std::chrono::seconds{1};
     static constexpr std::size_t unknown_keys_max = 4096;
 
@@ -54,7 +57,7 @@ class Directory {
     struct Entry {
         store::ApiKey key;
         const core::Account* account = nullptr;
-        MonoTime checked;
+        MonoTime trusted_until;
     };
     Task<const core::Account*> account_of(Id<core::Account> id, Deadline deadline);
     const core::Account* keep(core::Account account);
