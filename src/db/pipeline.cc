@@ -28,6 +28,16 @@ std::size_t Pipeline::rollback() {
     return index;
 }
 
+std::string_view Pipeline::name() const {
+    for (const Step& step : steps_) {
+        if (step.statement == &own_statements::begin ||
+            step.statement == &own_statements::begin_snapshot)
+            continue;
+        return step.statement ? step.statement->name : "sql";
+    }
+    return "empty";
+}
+
 void Pipeline::clear() {
     begins_ = commits_ = ends_ = false;
     timeouts_.reset();

@@ -68,6 +68,9 @@ class Pipeline {
     /// Empties it and keeps the memory.
     void clear();
     std::size_t size() const { return steps_.size(); }
+    /// What it is known by to people: its first statement that is not BEGIN; "sql" when that is
+    /// text.
+    std::string_view name() const;
     bool empty() const { return steps_.empty(); }
 
     // For the connection.

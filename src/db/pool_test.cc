@@ -1,153 +1,9 @@
-// The pool and its queue under simulated time, against a server that is a few counters.
+// The pool under simulated time, against a server that is a few counters.
 
-#include "db/pool.h"
-
-#include "net/gate.h"
-#include "net/sim_loop.h"
-#include "net/timer.h"
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
+#include "db/pool_fixture.h"
 
 namespace holdfast::db {
 namespace {
-
-using namespace std::chrono_literals;
-
-TEST(WaitQueue, ServesTheMostUrgentFirstThenTheOldest) {
-    WaitQueue queue;
-    WaitQueue::Entry job(Priority::Job), report(Priority::Report), first(Priority::Payment),
-        second(Priority::Payment);
-    for (auto* entry : {&job, &first, &report, &second}) {
-        EXPECT_TRUE(queue.admit(*entry, 10).admitted);
-    }
-    EXPECT_EQ(queue.pop(), &first);
-    EXPECT_EQ(queue.pop(), &second);
-    EXPECT_EQ(queue.pop(), &report);
-    queue.remove(job);
-    queue.remove(job);
-    EXPECT_EQ(queue.pop(), nullptr);
-}
-
-TEST(WaitQueue, WhenFullOnlyTheLessUrgentMakeRoom) {
-    WaitQueue queue;
-    WaitQueue::Entry old_job(Priority::Job), new_job(Priority::Job), third_job(Priority::Job),
-        payment(Priority::Payment), next(Priority::Payment), last(Priority::Payment);
-    EXPECT_TRUE(queue.admit(old_job, 2).admitted);
-    EXPECT_TRUE(queue.admit(new_job, 2).admitted);
-    EXPECT_FALSE(queue.admit(third_job, 2).admitted);
-    EXPECT_EQ(queue.admit(payment, 2).displaced, &new_job) << "the newest of the least urgent";
-    EXPECT_EQ(queue.admit(next, 2).displaced, &old_job);
-    EXPECT_FALSE(queue.admit(last, 2).admitted);
-    EXPECT_EQ(queue.size(), 2u);
-    while (queue.pop()) {
-    }
-    EXPECT_FALSE(queue.admit(last, 0).admitted) << "no queue at all";
-}
-
-/// What the fake connections and the tests share.
-struct FakeServer {
-    int sessions = 0, most_sessions = 0, opened = 0, attempts = 0;
-    Duration connect_takes = 1ms;
-    Duration dispose_takes = 1ms;
-    std::optional<Error> refuses;
-};
-
-class FakeConnection final : public Connection {
-  public:
-    explicit FakeConnection(FakeServer& server) : server_(server), number_(++server.opened) {
-        server_.most_sessions = std::max(server_.most_sessions, ++server_.sessions);
-    }
-    ~FakeConnection() override { end(); }
-
-    Task<std::vector<QueryResult>> run(const Pipeline&, Deadline) override {
-        CO_TRY_VOID(co_await net::sleep_for(10ms));
-        co_return std::vector<QueryResult>{};
-    }
-    Task<void> run_script(std::string, Timeouts, Deadline) override { co_return Result<void>{}; }
-    void sever() override { broken_ = true; }
-    bool broken() const override { return broken_; }
-    bool in_transaction() const override { return in_transaction_; }
-    int backend_pid() const override { return number_; }
-    int server_version() const override { return 150'000; }
-    Task<void> dispose(Deadline) override {
-        CO_TRY_VOID(co_await net::sleep_for(server_.dispose_takes));
-        end();
-        co_return Result<void>{};
-    }
-
-    bool broken_ = false;
-    bool in_transaction_ = false;
-
-  private:
-    void end() {
-        if (!ended_) --server_.sessions;
-        ended_ = true;
-    }
-    FakeServer& server_;
-    int number_;
-    bool ended_ = false;
-};
-
-Task<std::unique_ptr<Connection>> fake_connect(FakeServer& server, Deadline deadline) {
-    ++server.attempts;
-    CO_TRY_VOID(co_await net::sleep_until(
-        std::min(deadline.when(), MonotonicClock::now() + server.connect_takes)));
-    if (deadline.passed()) co_return fail(ErrorClass::Deadline, "deadline_passed", "Too slow.");
-    if (server.refuses) co_return fail(*server.refuses);
-    co_return std::make_unique<FakeConnection>(server);
-}
-
-/// A base class, so that time is simulated before the first Loop is made.
-struct SimulatedTime {
-    explicit SimulatedTime(std::uint64_t seed) : env_(seed) { env_.install(); }
-    SimEnv env_;
-};
-
-class PoolTest : protected SimulatedTime, public testing::Test {
-  protected:
-    explicit PoolTest(std::uint64_t seed = 1) : SimulatedTime(seed), seed_(seed) {}
-    ~PoolTest() override {
-        EXPECT_TRUE(sim_.run(pool_.close(in(10s)), 20s));
-        EXPECT_EQ(server_.sessions, 0) << "all sessions ended";
-        EXPECT_EQ(pool_.stats(), PoolStats{});
-    }
-
-    static Deadline in(Duration duration) { return Deadline::after(duration); }
-    Result<Pooled> acquire(Priority priority = Priority::Payment, Duration time = 1s) {
-        return sim_.run(pool_.acquire(priority, in(time)), time + 1s);
-    }
-    static FakeConnection& fake(Pooled& pooled) { return static_cast<FakeConnection&>(*pooled); }
-
-    /// Uses a connection for a while and notes who was served, in order.
-    Task<void> use(std::string name, Priority priority, Duration time, Duration patience) {
-        auto connection = co_await pool_.acquire(priority, in(patience));
-        served_ += connection ? name + " " : name + ":" + connection.error().code + " ";
-        if (connection) CO_TRY_VOID(co_await net::sleep_for(time));
-        co_return Result<void>{};
-    }
-    void start(std::string name, Priority priority, Duration time = 10ms, Duration patience = 1s) {
-        ASSERT_TRUE(gate_.spawn(use(std::move(name), priority, time, patience)));
-        sim_.run_for(1us); // in this order, whatever the seed
-    }
-
-    std::uint64_t seed_;
-    net::SimLoop sim_{env_, seed_};
-    Registry metrics_;
-    FakeServer server_;
-    FixedLimits limits_ = [] {
-        FixedLimits limits;
-        limits.connections = 2;
-        limits.waiting = 4;
-        return limits;
-    }();
-    net::Gate gate_{sim_.loop(), "test"};
-    Pool pool_{sim_.loop(), metrics_, {}, limits_, [this](Deadline deadline) {
-                   return fake_connect(server_, deadline);
-               }};
-    std::string served_;
-};
 
 TEST_F(PoolTest, ReusesTheLastUsedAndOpensNoMoreThanNeeded) {
     {
@@ -288,6 +144,148 @@ TEST_F(PoolTest, LimitsMayShrinkAtRunTime) {
     EXPECT_EQ(server_.sessions, 1);
 }
 
+TEST_F(PoolTest, AQuarterIsKeptBackForPayments) {
+    limits_.connections = 8;
+    limits_.waiting = 20;
+    for (int i = 0; i < 8; ++i) start("browse", Priority::Browse, 100ms);
+    sim_.run_for(20ms);
+    EXPECT_EQ(pool_.stats().used, 6u);
+    EXPECT_EQ(pool_.stats().waiting, 2u);
+    start("pay", Priority::Payment, 1ms);
+    start("checkout", Priority::Checkout, 1ms);
+    sim_.run_for(20ms);
+    EXPECT_NE(served_.find("pay checkout "), std::string::npos) << served_;
+    EXPECT_EQ(pool_.stats().used, 6u) << "what they gave back is kept back again";
+    sim_.run_for(200ms);
+    EXPECT_EQ(pool_.stats().waiting, 0u);
+}
+
+TEST_F(PoolTest, WhatHasBeenIdleAnswersBeforeItIsLent) {
+    {
+        auto one = acquire(), two = acquire();
+    }
+    sim_.run_for(1s);
+    {
+        auto fresh = acquire();
+        EXPECT_EQ(fake(*fresh).asked_, 0) << "used a moment ago";
+    }
+    sim_.run_for(3s);
+    auto checked = acquire();
+    EXPECT_EQ(fake(*checked).asked_, 1);
+    checked->release();
+
+    sim_.run_for(3s);
+    server_.frozen = true;
+    server_.connect_takes = 1h;
+    auto none = acquire(Priority::Payment, 700ms);
+    ASSERT_FALSE(none);
+    EXPECT_EQ(pool_.stats().idle, 0u) << "the others were idle as long";
+    server_.frozen = false;
+    server_.connect_takes = 1ms;
+    auto again = acquire(Priority::Payment, 3s);
+    ASSERT_TRUE(again) << "and it recovers by itself";
+    EXPECT_EQ((*again)->backend_pid(), 3);
+    EXPECT_NE(metrics_.render().find("holdfast_db_pool_stale_total{"
+                                     "db_client_connection_pool_name=\"db\"} 1"),
+              std::string::npos);
+}
+
+TEST_F(PoolTest, ACallerWhoHasNoTimeForTheCheckTakesNobodyElsesConnection) {
+    {
+        auto one = acquire(), two = acquire();
+    }
+    sim_.run_for(3s);
+    server_.frozen = true; // for this one only, as far as anybody knows
+    EXPECT_FALSE(acquire(Priority::Payment, 1ms));
+    server_.frozen = false;
+    sim_.run_for(10ms);
+    EXPECT_EQ(pool_.stats().idle, 1u);
+}
+
+TEST_F(PoolTest, NamesWhoHoldsAConnectionForLong) {
+    auto brief = acquire();
+    brief->release();
+    auto held = sim_.run(pool_.acquire(Priority::Report, "monthly_report", in(1s)), 2s);
+    ASSERT_TRUE(held);
+    const auto counted = [&] {
+        return metrics_.render().find(
+                   "holdfast_db_connection_held_long_total{"
+                   "db_client_connection_pool_name=\"db\",holder=\"monthly_"
+                   "report\"} 1") != std::string::npos;
+    };
+    sim_.run_for(900ms);
+    EXPECT_FALSE(counted());
+    sim_.run_for(200ms);
+    EXPECT_TRUE(counted());
+    sim_.run_for(5s);
+    EXPECT_TRUE(counted()) << "once";
+    const auto holders = pool_.holders();
+    ASSERT_EQ(holders.size(), 1u);
+    EXPECT_EQ(holders[0].holder, "monthly_report");
+    EXPECT_EQ(holders[0].backend_pid, (*held)->backend_pid());
+    EXPECT_EQ(holders[0].held, 6100ms);
+    held->release();
+    EXPECT_TRUE(pool_.holders().empty());
+    EXPECT_EQ(metrics_.render().find("holder=\"test\"} 1"), std::string::npos);
+}
+
+TEST_F(PoolTest, HoldersBeyondALimitAreOthers) {
+    for (int i = 0; i < 2 * static_cast<int>(Holders::names_max); ++i)
+        EXPECT_TRUE(sim_.run(pool_.acquire(Priority::Browse, fmt::format("h{}", i), in(1s)), 2s));
+    auto last = sim_.run(pool_.acquire(Priority::Browse, "one more", in(1s)), 2s);
+    ASSERT_TRUE(last);
+    EXPECT_EQ(pool_.holders()[0].holder, "other");
+}
+
+TEST_F(PoolTest, WhenTheQueueStandsTheLessUrgentAreDropped) {
+    limits_.connections = 4;
+    limits_.waiting = 1'000;
+    // 10 ms each on 3 or 4 connections: 400 a second at most, and 500 a second want to browse.
+    for (int i = 0; i < 1'100; ++i) {
+        start("b", Priority::Browse, 10ms, 10s);
+        if (i % 10 == 0) start("p", Priority::Payment, 10ms, 10s);
+        sim_.run_for(2ms);
+    }
+    EXPECT_EQ(served_.find("p:"), std::string::npos) << "payments are served, all of them";
+    EXPECT_NE(served_.find("b:pool_overloaded"), std::string::npos);
+    EXPECT_EQ(served_.find("b:pool_queue_full"), std::string::npos);
+    EXPECT_LT(pool_.stats().waiting, 150u) << "what waits has waited for little over 100 ms";
+    sim_.run_for(2s);
+    served_.clear();
+    start("after", Priority::Browse, 10ms);
+    sim_.run_for(20ms);
+    EXPECT_EQ(served_, "after ") << "and it recovers by itself";
+}
+
+TEST_F(PoolTest, WhoWaitedForTheDatabaseIsNotDroppedWhenItReturns) {
+    limits_.waiting = 1'000;
+    server_.refuses = Error{.kind = ErrorClass::Unavailable, .code = "away", .retryable = true};
+    for (int i = 0; i < 300; ++i) start("b", Priority::Browse, 1ms, 30s);
+    sim_.run_for(3s);
+    server_.refuses.reset();
+    sim_.run_for(5s);
+    EXPECT_EQ(pool_.stats().waiting, 0u);
+    EXPECT_EQ(served_.find(':'), std::string::npos) << served_;
+}
+
+TEST_F(PoolTest, ASmallerLimitClosesWhatIsIdleAtOnce) {
+    limits_.connections = 4;
+    {
+        auto one = acquire(), two = acquire(), three = acquire();
+    }
+    limits_.connections = 1;
+    pool_.limits_changed();
+    sim_.run_for(10ms);
+    EXPECT_EQ(server_.sessions, 1);
+    start("first", Priority::Payment, 10ms);
+    start("second", Priority::Payment, 10ms);
+    sim_.run_for(1ms);
+    limits_.connections = 2;
+    pool_.limits_changed();
+    sim_.run_for(5ms);
+    EXPECT_EQ(served_, "first second ") << "a larger one serves who waits";
+}
+
 TEST_F(PoolTest, CloseWaitsForWhatIsOnLoanAndRefusesTheRest) {
     limits_.connections = 1;
     auto holder = acquire();
@@ -304,8 +302,8 @@ TEST_F(PoolTest, CloseWaitsForWhatIsOnLoanAndRefusesTheRest) {
 TEST_F(PoolTest, ACancelledWaiterLosesNothing) {
     limits_.connections = 1;
     auto holder = acquire();
-    auto stopped =
-        sim_.run(net::with_deadline(pool_.acquire(Priority::Payment, in(1h)), in(10ms)), 1s);
+    auto stopped = sim_.run(
+        net::with_deadline(pool_.acquire(Priority::Payment, "test", in(1h)), in(10ms)), 1s);
     EXPECT_FALSE(stopped);
     EXPECT_EQ(pool_.stats().waiting, 0u);
     holder->release();
@@ -339,7 +337,7 @@ class PoolChaos : public PoolTest {
   private:
     Task<void> use(Priority priority, Duration time, Duration patience) {
         const MonoTime end = env_.now() + patience;
-        auto connection = co_await pool_.acquire(priority, Deadline::at(end));
+        auto connection = co_await pool_.acquire(priority, "chaos", Deadline::at(end));
         ++answered_;
         EXPECT_LE(env_.now(), end + 1ms);
         if (!connection) co_return Result<void>{};

@@ -120,7 +120,7 @@ Task<void> check_seals(db::Connection& connection, AuditReport& report, Deadline
 } // namespace
 
 Task<AuditReport> audit(db::Pool& pool, Deadline deadline) {
-    CO_TRY(db::Pooled connection, co_await pool.acquire(db::Priority::Report, deadline));
+    CO_TRY(db::Pooled connection, co_await pool.acquire(db::Priority::Report, "audit", deadline));
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.left());
     Pipeline pipeline{db::Effect::Read};
     pipeline.limit({left, left});

@@ -97,7 +97,8 @@ Task<std::vector<core::Operation>> PgStore::stale_operations(WallTime before, in
 }
 
 Task<std::int64_t> PgStore::fold_balances(int limit, Deadline deadline) {
-    CO_TRY(db::Pooled connection, co_await pool_.acquire(Priority::Job, deadline));
+    CO_TRY(db::Pooled connection,
+           co_await pool_.acquire(Priority::Job, sql::fold_balances.name, deadline));
     Pipeline lease;
     lease.begin();
     const auto taken = lease.add(sql::try_job_lock, sql::job_locks,

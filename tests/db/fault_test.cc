@@ -261,16 +261,16 @@ TEST_F(PoolOnAServer, WaitsOutARestart) {
     limits_.connections = 2;
     Pool pool(loop_, metrics_, {}, limits_, connect_as_test());
     {
-        auto first = wait(pool.acquire(Priority::Payment, in(ample)));
+        auto first = wait(pool.acquire(Priority::Payment, "test", in(ample)));
         ASSERT_TRUE(first) << to_string(first.error());
         EXPECT_TRUE(run(**first, insert(1)));
     }
     cluster.kill();
-    auto away = wait(pool.acquire(Priority::Payment, in(300ms)));
+    auto away = wait(pool.acquire(Priority::Payment, "test", in(300ms)));
     ASSERT_TRUE(away) << "an idle connection, whose end nobody has noticed";
     EXPECT_EQ(run(**away, insert(2)).error().code, "connection_lost");
     away->release();
-    away = wait(pool.acquire(Priority::Payment, in(300ms)));
+    away = wait(pool.acquire(Priority::Payment, "test", in(300ms)));
     ASSERT_FALSE(away);
     EXPECT_EQ(away.error().code, "database_unavailable");
 
@@ -281,7 +281,7 @@ TEST_F(PoolOnAServer, WaitsOutARestart) {
         co_return Result<void>{};
     };
     ASSERT_TRUE(gate.spawn(restart(cluster)));
-    auto held = wait(pool.acquire(Priority::Payment, in(ample)));
+    auto held = wait(pool.acquire(Priority::Payment, "test", in(ample)));
     ASSERT_TRUE(held) << to_string(held.error());
     EXPECT_TRUE(run(**held, insert(2))) << "and it recovers by itself";
     held->release();
@@ -293,7 +293,7 @@ TEST_F(PoolOnAServer, TimeoutsDontPileUpSessions) {
     limits_.connections = 1;
     Pool pool(loop_, metrics_, {}, limits_, connect_as_test());
     for (int round = 0; round < 5; ++round) {
-        auto connection = wait(pool.acquire(Priority::Browse, in(ample)));
+        auto connection = wait(pool.acquire(Priority::Browse, "test", in(ample)));
         ASSERT_TRUE(connection) << to_string(connection.error());
         EXPECT_EQ(database_.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = "
                                   "'holdfast:test'"),
@@ -305,18 +305,72 @@ TEST_F(PoolOnAServer, TimeoutsDontPileUpSessions) {
     EXPECT_EQ(pool.stats(), PoolStats{});
 }
 
+/// A server that is frozen when the cancel is sent: nobody reads it, and the loop goes on.
+TEST_F(PoolOnAServer, TheSlotIsTakenUntilTheBackendIsGoneAndTheCancelBlocksNobody) {
+    limits_.connections = 1;
+    Pool pool(loop_, metrics_, {.dispose_timeout = 600ms}, limits_, connect_as_test());
+    auto connection = wait(pool.acquire(Priority::Payment, "test", in(ample)));
+    ASSERT_TRUE(connection) << to_string(connection.error());
+    const int pid = (*connection)->backend_pid();
+    EXPECT_EQ(run(**connection, only("SELECT pg_sleep(60)"), 100ms).error().kind,
+              ErrorClass::Unknown);
+    cluster.suspend(true);
+    connection->release();
+
+    const MonoTime released = MonotonicClock::now();
+    Duration longest{};
+    while (pool.stats().disposing == 1) {
+        const MonoTime before = MonotonicClock::now();
+        ASSERT_TRUE(wait(net::sleep_for(5ms)));
+        longest = std::max(longest, MonotonicClock::now() - before);
+        EXPECT_FALSE(wait(pool.acquire(Priority::Payment, "test", in(1ms)))) << "the slot is taken";
+        if (MonotonicClock::now() - released > 300ms) cluster.suspend(false);
+    }
+    EXPECT_GE(MonotonicClock::now() - released, 300ms) << "as long as the server was frozen";
+    EXPECT_LT(longest, 200ms) << "the loop ran all the time";
+    EXPECT_FALSE(server_has(pid)) << "the cancel has ended it";
+    auto next = wait(pool.acquire(Priority::Payment, "test", in(ample)));
+    ASSERT_TRUE(next) << to_string(next.error());
+    EXPECT_TRUE(run(**next, insert(1))) << "and it recovers by itself";
+    next->release();
+    EXPECT_TRUE(wait(pool.close(in(ample))));
+}
+
+/// An idle session with a server that no longer answers costs a check, not a request.
+TEST_F(PoolOnAServer, AnIdleConnectionToAFrozenServerIsFoundOutBeforeItIsLent) {
+    Pool pool(loop_, metrics_, {.check_idle_after = 50ms, .check_timeout = 200ms}, limits_,
+              connect_as_test());
+    ASSERT_TRUE(wait(pool.acquire(Priority::Payment, "test", in(ample))));
+    ASSERT_TRUE(wait(net::sleep_for(60ms)));
+    {
+        auto checked = wait(pool.acquire(Priority::Payment, "test", in(ample)));
+        ASSERT_TRUE(checked);
+        EXPECT_TRUE(run(**checked, insert(1)));
+    }
+    ASSERT_TRUE(wait(net::sleep_for(60ms)));
+    cluster.suspend(true);
+    auto away = wait(pool.acquire(Priority::Payment, "test", in(500ms)));
+    EXPECT_FALSE(away) << "not handed out";
+    cluster.suspend(false);
+    auto again = wait(pool.acquire(Priority::Payment, "test", in(ample)));
+    ASSERT_TRUE(again) << to_string(again.error());
+    EXPECT_TRUE(run(**again, insert(2))) << "and it recovers by itself";
+    again->release();
+    EXPECT_TRUE(wait(pool.close(in(ample))));
+}
+
 TEST_F(PoolOnAServer, ATransactionLeftOpenIsNotPassedOn) {
     limits_.connections = 1;
     Pool pool(loop_, metrics_, {}, limits_, connect_as_test());
     {
-        auto connection = wait(pool.acquire(Priority::Payment, in(ample)));
+        auto connection = wait(pool.acquire(Priority::Payment, "test", in(ample)));
         ASSERT_TRUE(connection);
         Pipeline pipeline;
         pipeline.begin();
         pipeline.add_sql("INSERT INTO t VALUES (1)");
         ASSERT_TRUE(run(**connection, pipeline));
     }
-    auto next = wait(pool.acquire(Priority::Payment, in(ample)));
+    auto next = wait(pool.acquire(Priority::Payment, "test", in(ample)));
     ASSERT_TRUE(next);
     EXPECT_FALSE((*next)->in_transaction());
     EXPECT_TRUE(run(**next, insert(1))) << "the lock on the key is gone";
