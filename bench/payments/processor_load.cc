@@ -147,8 +147,8 @@ Result<std::string> run(const ProcessorLoad& load) {
     Offload offload({.name = "offload"});
     Registry registry;
     net::Loop loop{1};
-    TRY(auto database,
-        app::Database::create(loop, offload, registry, load.database_url, "bench_processor"));
+    TRY(auto database, app::Database::create(loop, offload, registry, load.database_url,
+                                             {.name = "bench_processor"}));
     Merchant merchant(env, database->store(), identity);
     processor::Options options;
     options.lanes = load.lanes;

@@ -33,7 +33,7 @@ auto with_database(const std::string& url, std::string name, Work work)
     Offload offload({.threads = 1});
     Registry registry;
     net::Loop loop{1};
-    TRY(auto database, Database::create(loop, offload, registry, url, std::move(name)));
+    TRY(auto database, Database::create(loop, offload, registry, url, {.name = std::move(name)}));
     auto result = net::block_on(loop, work(loop, *database));
     auto closed =
         net::block_on(loop, database->close(net::Deadline::after(std::chrono::seconds{2})));

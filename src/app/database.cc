@@ -18,28 +18,35 @@ constexpr std::string_view become_app_role =
 
 Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& offload,
                                                    Registry& registry, const std::string& url,
-                                                   std::string name, std::size_t connections_max) {
-    TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
-    options.role = std::move(name);
-    if (options.value("user") != app_role)
-        options.set("options", fmt::format("{} {}", options.value("options"), become_app_role));
-    log::info("database", {{"url", options.redacted()}});
-    db::FixedLimits limits;
-    limits.connections = connections_max;
+                                                   DatabaseOptions options) {
+    TRY(auto connect, db::ConnectOptions::parse(SecretString(url)));
+    connect.role = options.name;
+    if (connect.value("user") != app_role)
+        connect.set("options", fmt::format("{} {}", connect.value("options"), become_app_role));
+    log::info("database", {{"url", connect.redacted()}});
     return std::unique_ptr<Database>(
-        new Database(loop, registry, limits, db::servers_of(loop, offload, options)));
+        new Database(loop, registry, options, db::servers_of(loop, offload, connect)));
 }
 
-Database::Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
+Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& options,
                    std::vector<std::unique_ptr<db::Server>> servers)
-    : limits_(limits),
+    : limits_({.lower = options.pool_min, .upper = options.pool_max}),
       topology_(loop, registry, std::move(servers), {}),
       pool_(loop, registry, {}, limits_, topology_.connector()),
       store_(pool_, topology_.connector()) {
     topology_.start();
+    if (!options.outside_pool) {
+        limits_.set_share(options.pool_max);
+        return;
+    }
+    share_.emplace(loop, registry,
+                   db::ShareOptions{.outside_pool = *options.outside_pool + own_connections},
+                   db::census_of(options.name, topology_.connector()), limits_, pool_);
+    share_->start();
 }
 
 net::Task<void> Database::close(net::Deadline deadline) {
+    if (share_) CO_TRY_VOID(co_await share_->stop(deadline));
     CO_TRY_VOID(co_await pool_.close(deadline));
     co_return co_await topology_.stop(deadline);
 }

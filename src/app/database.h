@@ -2,40 +2,56 @@
 
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
-// Owns the pool and the topology that says which server of the URL is the primary (db/topology.h);
-// the loop, Offload and Registry it is given outlive it. Connects as whoever the URL names; if that
-// is not holdfast_app (a server of yours, --database-url), every session becomes it with the option
-// `role`, so that the privileges and pinned plans of that role apply all the same.
+// Owns the pool with its limits and the topology that says which server of the URL is the primary
+// (db/topology.h); the loop, Offload and Registry it is given outlive it. Connects as whoever the
+// URL names; if that is not holdfast_app (a server of yours, --database-url), every session becomes
+// it with the option `role`, so that the privileges and pinned plans of that role apply all the
+// same.
+//
+// The pool of a process of the platform is held to its share of the server's connections
+// (db/server_share.h). That of a command is small, and counts as somebody else's.
 
 #include "base/metrics.h"
 #include "base/offload.h"
+#include "db/server_share.h"
 #include "db/topology.h"
 #include "store/pg_store.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace holdfast::app {
 
+struct DatabaseOptions {
+    std::string name; ///< shows in pg_stat_activity as holdfast:NAME
+    std::size_t pool_min = 2, pool_max = 4;
+    /// Set for a process of the platform: its connections that are none of the pool's.
+    std::optional<std::size_t> outside_pool;
+};
+
 class Database {
   public:
-    /// `name` shows in pg_stat_activity. Error Invalid when the URL is none.
+    /// Connections for looking at the primary (topology) and at its sessions (share).
+    static constexpr std::size_t own_connections = 2;
+
+    /// Error Invalid when the URL is none.
     static Result<std::unique_ptr<Database>> create(net::Loop& loop, Offload& offload,
                                                     Registry& registry, const std::string& url,
-                                                    std::string name,
-                                                    std::size_t connections_max = 4);
+                                                    DatabaseOptions options);
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
     net::Task<void> close(net::Deadline deadline);
 
   private:
-    Database(net::Loop& loop, Registry& registry, db::FixedLimits limits,
+    Database(net::Loop& loop, Registry& registry, const DatabaseOptions& options,
              std::vector<std::unique_ptr<db::Server>> servers);
 
-    db::FixedLimits limits_;
+    db::AdaptiveLimits limits_;
     db::Topology topology_;
     db::Pool pool_;
+    std::optional<db::ShareWatch> share_;
     store::PgStore store_;
 };
 

@@ -108,9 +108,15 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
 }
 
 Task<void> Process::open_store() {
+    const auto number = [this](const char* key) {
+        return static_cast<std::size_t>(config_.integer(key));
+    };
+    DatabaseOptions options{.name = options_.name,
+                            .pool_min = number("db.pool_min"),
+                            .pool_max = number("db.pool_max"),
+                            .outside_pool = number("processor.lanes") + processor::special_lanes};
     CO_TRY(database_,
-           Database::create(loop_, offload_, registry_, options_.database_url, options_.name,
-                            static_cast<std::size_t>(config_.integer("db.pool_max"))));
+           Database::create(loop_, offload_, registry_, options_.database_url, std::move(options)));
     directory_.emplace(store());
     const Deadline deadline = Deadline::after(start_patience);
     while (true) {

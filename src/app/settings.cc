@@ -2,6 +2,8 @@
 
 #include "base/env.h"
 
+#include <fmt/format.h>
+
 namespace holdfast::app {
 namespace {
 
@@ -75,13 +77,22 @@ constexpr ConfigKey schema[] = {
      .max = 100'000,
      .unit = "requests/s",
      .doc = "Requests without a valid key from one address; beyond it 429."},
+    {.name = "db.pool_min",
+     .type = ConfigType::Integer,
+     .fallback = "2",
+     .min = 1,
+     .max = 500,
+     .unit = "connections",
+     .doc = "Database connections for reads that one process may use at least at the same time, "
+            "as far as the server has them."},
     {.name = "db.pool_max",
      .type = ConfigType::Integer,
      .fallback = "8",
      .min = 2,
      .max = 500,
      .unit = "connections",
-     .doc = "Database connections for reads of one process; its lanes have their own."},
+     .doc = "Most of them, and most that are open; what the server can do and its share of the "
+            "server's connections may allow fewer. Its lanes have their own."},
     {.name = "processor.lanes",
      .type = ConfigType::Integer,
      .fallback = "2",
@@ -128,7 +139,13 @@ Result<Config> load_settings(const SettingsInput& input) {
     sources.flags = input.flags;
     sources.file_path = input.file;
     sources.environment = environment_variables("HOLDFAST_");
-    return Config::load(schema, sources);
+    TRY(Config config, Config::load(schema, sources));
+    if (config.integer("db.pool_min") > config.integer("db.pool_max"))
+        return fail(ErrorClass::Invalid, "config_invalid_value",
+                    fmt::format("db.pool_min {} ({}) is more than db.pool_max {} ({})",
+                                config.integer("db.pool_min"), config.origin("db.pool_min").where,
+                                config.integer("db.pool_max"), config.origin("db.pool_max").where));
+    return config;
 }
 
 std::vector<std::string> settings_as_flags(const Config& config) {

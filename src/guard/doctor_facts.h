@@ -49,8 +49,9 @@ struct Plan {
     bool keepalives = true;
     milliseconds tcp_user_timeout{};
 
-    /// Each process has its pool, its lanes, and a lane each for slow and for suspect commands.
-    int connections_per_process() const { return pool_max + lanes + 2; }
+    /// Each process has its pool, its lanes, a lane each for slow and for suspect commands, and a
+    /// connection each to watch the server and its share of it.
+    int connections_per_process() const { return pool_max + lanes + 4; }
     /// Those that take payments and one for what goes on in the background.
     int processes() const { return instances + 1; }
 };

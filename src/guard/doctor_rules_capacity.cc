@@ -230,8 +230,8 @@ std::optional<Breach> standby_limits_below_primary(const Facts& facts) {
 constexpr Rule rules[] = {
     {"connections_exceed_server", Severity::Fail,
      "all processes together need no more connections than the server has for them",
-     "Under load connecting fails with \"too many clients\", for payments and for whoever would "
-     "repair it.",
+     "No pool gets what it is configured for, and a lane, a migration or whoever would repair it "
+     "may find no place: \"too many clients\".",
      connections_exceed_server},
     {"no_room_for_rollout", Severity::Warn, "old and new processes fit side by side",
      "The next deployment or restart exhausts the server's connections.", no_room_for_rollout},

@@ -28,7 +28,7 @@ Server good_server(std::string name, bool primary) {
     server.timeline = 3;
     server.clock_ahead = Duration{0};
     server.settings = {
-        {"max_connections", "60"},
+        {"max_connections", "70"},
         {"superuser_reserved_connections", "3"},
         {"shared_buffers", "16384"}, // 128 MB
         {"work_mem", "4096"},
@@ -143,19 +143,19 @@ const Example server_examples[] = {
 };
 
 const Example capacity_examples[] = {
-    {"connections_exceed_server", // 2 x 12 + 4, and 3 reserved
+    {"connections_exceed_server", // 2 x 14 + 4, and 3 reserved
      [](Facts& f) {
-         set_on_both(f, "max_connections", "31");
+         set_on_both(f, "max_connections", "35");
          f.plan.surge = 0;
      },
-     [](Facts& f) { set_on_both(f, "max_connections", "30"); }},
+     [](Facts& f) { set_on_both(f, "max_connections", "34"); }},
     {"no_room_for_rollout", [](Facts& f) { f.plan.surge = 2; }, [](Facts& f) { f.plan.surge = 3; }},
     {"pool_exceeds_cores", [](Facts& f) { primary(f).cores = 2; },
      [](Facts& f) { primary(f).cores = 1; }},
     {"pool_saturated", [](Facts& f) { primary(f).sessions[0].busy = 2 + 5.6; },
      [](Facts& f) { primary(f).sessions[0].busy = 2 + 5.7; }},
-    {"sessions_beyond_pool", [](Facts& f) { primary(f).sessions[0].count = 12; },
-     [](Facts& f) { primary(f).sessions[0].count = 13; }},
+    {"sessions_beyond_pool", [](Facts& f) { primary(f).sessions[0].count = 14; },
+     [](Facts& f) { primary(f).sessions[0].count = 15; }},
     {"payment_role_shared",
      [](Facts& f) {
          primary(f).sessions.push_back({.application = "psql", .user = "report", .count = 1});
@@ -163,10 +163,10 @@ const Example capacity_examples[] = {
      [](Facts& f) {
          primary(f).sessions.push_back({.application = "psql", .user = "holdfast_app", .count = 1});
      }},
-    {"memory_overcommitted", [](Facts& f) { setting(primary(f), "work_mem") = "67000"; },
-     [](Facts& f) { setting(primary(f), "work_mem") = "68000"; }},
-    {"lock_table_too_small", [](Facts& f) { f.plan.batch_max = 1280; },
-     [](Facts& f) { f.plan.batch_max = 1281; }},
+    {"memory_overcommitted", [](Facts& f) { setting(primary(f), "work_mem") = "58000"; },
+     [](Facts& f) { setting(primary(f), "work_mem") = "59000"; }},
+    {"lock_table_too_small", [](Facts& f) { f.plan.batch_max = 1493; },
+     [](Facts& f) { f.plan.batch_max = 1494; }},
     {"standby_limits_below_primary",
      [](Facts& f) { setting(standby(f), "max_wal_senders") = "12"; },
      [](Facts& f) { setting(standby(f), "max_wal_senders") = "9"; }},
@@ -295,7 +295,7 @@ TEST(DoctorRules, TheRemedyOfTheFlashSaleFails) {
         ASSERT_FALSE(findings.empty());
         EXPECT_EQ(findings.front().rule->id, "connections_exceed_server");
         EXPECT_EQ(findings.front().severity, Severity::Fail);
-        EXPECT_THAT(findings.front().measured, HasSubstr("13 processes x 204 connections"));
+        EXPECT_THAT(findings.front().measured, HasSubstr("13 processes x 206 connections"));
         EXPECT_TRUE(any_failure(findings));
     }
 }
@@ -306,10 +306,10 @@ TEST(DoctorRules, ASafePoolIsOneThatHolds) {
     facts.plan.surge = 0;
     primary(facts).cores = 64;
     const Finding finding = only_finding(facts);
-    EXPECT_EQ(finding.safe, "db.pool_max at most 22"); // (57 - 4) / 2 - 4
-    facts.plan.pool_max = 22;
+    EXPECT_EQ(finding.safe, "db.pool_max at most 25"); // (67 - 4) / 2 - 6
+    facts.plan.pool_max = 25;
     EXPECT_THAT(broken(facts), IsEmpty());
-    facts.plan.pool_max = 23;
+    facts.plan.pool_max = 26;
     EXPECT_THAT(broken(facts), ElementsAre("connections_exceed_server"));
 }
 
@@ -320,16 +320,16 @@ TEST(DoctorRules, LimitsOfRoleAndDatabaseAndOthersSessionsCount) {
         change(primary(facts));
         return broken(facts);
     };
-    EXPECT_THAT(room([](Server& s) { s.roles["holdfast_app"].connection_limit = 28; }), IsEmpty());
-    EXPECT_THAT(room([](Server& s) { s.roles["holdfast_app"].connection_limit = 27; }),
+    EXPECT_THAT(room([](Server& s) { s.roles["holdfast_app"].connection_limit = 32; }), IsEmpty());
+    EXPECT_THAT(room([](Server& s) { s.roles["holdfast_app"].connection_limit = 31; }),
                 ElementsAre("connections_exceed_server"));
-    EXPECT_THAT(room([](Server& s) { s.database_connection_limit = 27; }),
+    EXPECT_THAT(room([](Server& s) { s.database_connection_limit = 31; }),
                 ElementsAre("connections_exceed_server"));
-    EXPECT_THAT(room([](Server& s) { s.sessions.push_back({.application = "cron", .count = 29}); }),
+    EXPECT_THAT(room([](Server& s) { s.sessions.push_back({.application = "cron", .count = 35}); }),
                 IsEmpty());
-    EXPECT_THAT(room([](Server& s) { s.sessions.push_back({.application = "cron", .count = 30}); }),
+    EXPECT_THAT(room([](Server& s) { s.sessions.push_back({.application = "cron", .count = 36}); }),
                 ElementsAre("connections_exceed_server"));
-    EXPECT_THAT(room([](Server& s) { s.settings["reserved_connections"] = "30"; }),
+    EXPECT_THAT(room([](Server& s) { s.settings["reserved_connections"] = "36"; }),
                 ElementsAre("connections_exceed_server"));
 }
 

@@ -30,6 +30,9 @@ namespace holdfast::processor {
 using net::Deadline;
 using net::Task;
 
+/// Beside Options::lanes, one each for slow and for suspect commands; each lane has a connection.
+inline constexpr std::size_t special_lanes = 2;
+
 struct Options {
     int lanes = 2;
     int batch_commands_max = 512;

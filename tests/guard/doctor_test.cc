@@ -255,7 +255,7 @@ TEST_F(DoctorTest, CountsWhoIsThere) {
     EXPECT_THAT(broken(options), ElementsAre("pool_saturated"));
     options.plan.pool_max = 2;
     options.plan.lanes = 6;
-    auto more = busy_sessions("pay-1", 5);
+    auto more = busy_sessions("pay-1", 7);
     EXPECT_THAT(broken(options), ElementsAre("pool_saturated", "sessions_beyond_pool"));
 
     auto another = busy_sessions("pay-2", 1);
