@@ -19,6 +19,8 @@ using net::Task;
 
 constexpr Duration migration_patience = std::chrono::minutes{10};
 constexpr Duration command_patience = std::chrono::seconds{20};
+constexpr Duration primary_patience = std::chrono::seconds{20};
+constexpr Duration topology_patience = std::chrono::seconds{2};
 constexpr std::string_view keys_file = "secrets/api_keys.json";
 
 std::string random_key(Env& env, std::string_view prefix) {
@@ -93,12 +95,20 @@ NewKey make_key(Env& env, const core::Account& account, bool publishable) {
 Result<void> migrate(const std::string& url,
                      const std::function<void(std::string_view)>& progress) {
     Offload offload({.threads = 1});
+    Registry registry;
     net::Loop loop{1};
     TRY(auto options, db::ConnectOptions::parse(SecretString(url)));
     options.role = "migrate";
-    guard::Migrations migrations(loop, db::connector(loop, offload, std::move(options)),
-                                 {.progress = progress});
-    TRY(auto applied, net::block_on(loop, migrations.up(Deadline::after(migration_patience))));
+    db::Topology topology(loop, registry, db::servers_of(loop, offload, options), {});
+    topology.start();
+    auto connect = [&topology](Deadline deadline) {
+        return topology.connect(deadline.capped(primary_patience));
+    };
+    guard::Migrations migrations(loop, connect, {.progress = progress});
+    auto applied = net::block_on(loop, migrations.up(Deadline::after(migration_patience)));
+    auto stopped = net::block_on(loop, topology.stop(Deadline::after(topology_patience)));
+    if (!stopped) BUG("the migrations left a connection open");
+    if (!applied) return fail(std::move(applied).error());
     return {};
 }
 

@@ -48,7 +48,7 @@ template <class Work> auto with_store(const std::string& url, std::string name, 
     });
 }
 
-/// Applies the schema's migrations. `url` connects as a role that may create roles.
+/// Applies the schema's migrations on the primary of `url`, as a role that may create roles.
 Result<void> migrate(const std::string& url, const std::function<void(std::string_view)>& progress);
 
 /// The test account of this data directory, made on the first start.

@@ -2,6 +2,7 @@
 // what the commands do is in the files they are named after.
 
 #include "app/acquirer.h"
+#include "app/admin.h"
 #include "app/commands.h"
 #include "app/doctor.h"
 #include "app/serve.h"
@@ -158,6 +159,21 @@ void declare_keys(CLI::App& app, Action& action) {
         ->required();
 }
 
+void declare_migrate(CLI::App& app, Action& action) {
+    static std::string database_url;
+    CLI::App* command = app.add_subcommand(
+        "migrate", "Bring a database to the schema of this build; `up` does it by itself");
+    command
+        ->add_option("--database-url", database_url,
+                     "PostgreSQL of yours; its role owns the database and has CREATEROLE")
+        ->required();
+    command->callback([&action] {
+        action = [] {
+            return migrate(database_url, [](std::string_view step) { fmt::print("{}\n", step); });
+        };
+    });
+}
+
 void declare_check(CLI::App& app, Action& action) {
     static Target target;
     CLI::App* command = app.add_subcommand("check", "Prove that things are as they should be");
@@ -227,6 +243,7 @@ int run(int argc, char** argv) {
     declare_acquirer(app, action);
     declare_accounts(app, action);
     declare_keys(app, action);
+    declare_migrate(app, action);
     declare_check(app, action);
     declare_doctor(app, action);
     declare_config(app, action);
