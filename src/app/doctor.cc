@@ -33,7 +33,8 @@ guard::Plan plan_of(const Config& config, const DoctorOptions& options) {
     return plan;
 }
 
-/// The role of probes, where `up` has made a password for it.
+/// The role of probes, where `up` has made a password for it. Elsewhere its password may be in the
+/// file that the URL names.
 std::optional<guard::MonitorLogin> monitor_of(const std::string& data) {
     std::string passfile = fmt::format("{}/secrets/{}.pgpass", data, monitor_role);
     std::error_code error;
@@ -79,12 +80,15 @@ Result<void> doctor(const DoctorOptions& options) {
     guard::GatherOptions look;
     look.plan = plan_of(config, options);
     look.database_cores = options.database_cores;
+    look.patroni = options.patroni;
     TRY(auto database, db::ConnectOptions::parse(SecretString(place.database_url)));
     database.role = "doctor";
     look.servers = database.each_host();
+    if (const auto passfile = database.value("passfile"); !passfile.empty())
+        look.monitor = guard::MonitorLogin{std::string(monitor_role), std::string(passfile)};
     if (!options.target.data.empty() || options.target.database_url.empty()) {
         look.data_directory = data_directory_or_default(options.target.data);
-        look.monitor = monitor_of(look.data_directory);
+        if (auto login = monitor_of(look.data_directory)) look.monitor = std::move(login);
     }
     Offload offload({.threads = 1});
     net::Loop loop{1};

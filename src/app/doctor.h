@@ -21,6 +21,7 @@ struct DoctorOptions {
     int instances = 0; ///< 0: as many as are seen running, at least one
     int surge = 1;     ///< processes of a new version that start before the old ones end
     std::optional<int> database_cores;
+    std::string patroni; ///< its file, or host:port of its REST API
     bool json = false;
 };
 

@@ -207,6 +207,9 @@ void declare_doctor(CLI::App& app, Action& action) {
         ->add_option("--database-cores", options.database_cores,
                      "Cores of the database's machine if it is not this one")
         ->check(CLI::PositiveNumber);
+    command->add_option("--patroni", options.patroni,
+                        "Patroni's configuration file, or host:port of its REST API, if there is "
+                        "none in /etc/patroni");
     command->add_flag("--json", options.json);
     command->add_flag("--reference", reference, "All rules as Markdown instead");
     add_settings(command, options.settings);

@@ -113,9 +113,17 @@ struct Server {
 };
 
 struct Patroni {
-    std::string file;    ///< its configuration
+    std::string file;    ///< its configuration; empty: not seen
     std::string version; ///< "3.0.2"; empty: not known
     bool etcd3 = false;  ///< speaks etcd's third API
+    std::string api;     ///< host:port of its REST API; empty: not known
+    /// What the whole cluster has agreed on, as the REST API tells.
+    struct Agreed {
+        bool synchronous = false; ///< synchronous_mode
+        bool failsafe = false;    ///< failsafe_mode
+        milliseconds primary_start_timeout{};
+    };
+    std::optional<Agreed> agreed;
 };
 
 struct Facts {

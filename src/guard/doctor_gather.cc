@@ -1,6 +1,7 @@
 #include "guard/doctor_gather.h"
 
 #include "guard/doctor_machine.h"
+#include "guard/doctor_patroni.h"
 #include "guard/doctor_sql.h"
 #include "net/offload_await.h"
 #include "net/timer.h"
@@ -224,12 +225,21 @@ void enter_refusal(Server& server, const Error& error) {
     if (error.message.contains("unsupported startup parameter")) server.pooler = true;
 }
 
-/// What this machine says, without the servers.
-Facts look_at_machine(const std::string& root, const std::string& data_directory) {
+/// What this machine says, without the servers. Errors: a file that was named can't be read.
+Result<Facts> look_at_machine(const std::string& root, const std::string& data_directory,
+                              const std::string& patroni) {
     Facts facts;
     if (!data_directory.empty()) facts.data = look_at_directory(data_directory);
     facts.logind_removes_ipc = find_logind_removes_ipc(root);
-    facts.patroni = find_patroni(root);
+    if (patroni.empty())
+        facts.patroni = find_patroni(root);
+    else if (is_address(patroni))
+        facts.patroni = Patroni{.file = {}, .version = {}, .api = patroni, .agreed = {}};
+    else
+        facts.patroni = read_patroni(patroni, root);
+    if (!patroni.empty() && !facts.patroni)
+        return fail(ErrorClass::NotFound, "patroni_file",
+                    "the configuration of Patroni can't be read: " + patroni);
     return facts;
 }
 
@@ -237,10 +247,13 @@ Facts look_at_machine(const std::string& root, const std::string& data_directory
 
 Task<Facts> gather(net::Loop& loop, Offload& offload, GatherOptions options, Deadline deadline) {
     CHECK(!options.servers.empty());
-    auto machine = [root = options.root, data = options.data_directory] {
-        return look_at_machine(root, data);
+    auto machine = [root = options.root, data = options.data_directory, patroni = options.patroni] {
+        return look_at_machine(root, data, patroni);
     };
     CO_TRY(Facts facts, co_await net::offloaded(offload, std::move(machine), deadline));
+    if (facts.patroni && !facts.patroni->api.empty()) // who does not answer is a fact, too
+        (void)co_await ask_patroni(loop, offload, *facts.patroni,
+                                   deadline.capped(options.server_patience));
     facts.plan = options.plan;
     enter_connections(facts.plan, options);
     for (const db::ConnectOptions& host : options.servers) {

@@ -34,7 +34,9 @@ struct GatherOptions {
     std::optional<MonitorLogin> monitor;
     std::string data_directory;        ///< of the platform; empty: none on this machine
     std::optional<int> database_cores; ///< when the servers are elsewhere
-    std::string root = "/";            ///< of this machine's files
+    /// Patroni's configuration file, or host:port of its REST API; empty: what /etc/patroni has.
+    std::string patroni;
+    std::string root = "/"; ///< of this machine's files
     Duration server_patience = std::chrono::seconds{5};
     Duration watching = std::chrono::milliseconds{400};
     int samples = 8;

@@ -125,16 +125,41 @@ bool has_top_level_key(std::string_view yaml, std::string_view key) {
     return found;
 }
 
+std::string_view yaml_value(std::string_view yaml, std::string_view section, std::string_view key) {
+    std::string_view found;
+    bool inside = false;
+    for_each_line(yaml, [&](std::string_view line) {
+        const bool indented = line.front() == ' ';
+        line = trimmed(line);
+        if (line.starts_with('#')) return;
+        if (!indented)
+            inside = line.starts_with(section) && trimmed(line.substr(section.size())) == ":";
+        const std::size_t colon = line.find(':');
+        if (!inside || !indented || trimmed(line.substr(0, colon)) != key) return;
+        found = trimmed(line.substr(colon + 1));
+        found = trimmed(found.substr(0, found.find(" #")));
+        if (found.size() >= 2 && (found.front() == '"' || found.front() == '\''))
+            found = found.substr(1, found.size() - 2);
+    });
+    return found;
+}
+
+std::optional<Patroni> read_patroni(const std::string& file, const std::string& root) {
+    auto text = read_file(file);
+    if (!text) return std::nullopt;
+    return Patroni{.file = file,
+                   .version = patroni_version(root),
+                   .etcd3 = has_top_level_key(*text, "etcd3"),
+                   .api = std::string(yaml_value(*text, "restapi", "connect_address")),
+                   .agreed = {}};
+}
+
 std::optional<Patroni> find_patroni(const std::string& root) {
     std::optional<Patroni> found;
     for (const fs::path& file : files_in(fs::path(root) / "etc/patroni", ".yml")) {
-        auto text = read_file(file.string());
-        if (!text) continue;
-        const bool etcd3 = has_top_level_key(*text, "etcd3");
-        if (!found || (etcd3 && !found->etcd3))
-            found = Patroni{.file = file.string(), .etcd3 = etcd3};
+        auto read = read_patroni(file.string(), root);
+        if (read && (!found || (read->etcd3 && !found->etcd3))) found = std::move(read);
     }
-    if (found) found->version = patroni_version(root);
     return found;
 }
 

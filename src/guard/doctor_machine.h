@@ -28,7 +28,11 @@ std::optional<bool> parse_removes_ipc(std::string_view conf);
 
 /// The Patroni that is configured here; empty when there is none.
 std::optional<Patroni> find_patroni(const std::string& root);
+/// The one that this configuration is of; empty when the file can't be read.
+std::optional<Patroni> read_patroni(const std::string& file, const std::string& root);
 /// Whether a configuration in YAML has that key on its first level.
 bool has_top_level_key(std::string_view yaml, std::string_view key);
+/// A plain scalar one level below a key of the first level; empty when there is none.
+std::string_view yaml_value(std::string_view yaml, std::string_view section, std::string_view key);
 
 } // namespace holdfast::guard

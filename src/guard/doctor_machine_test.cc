@@ -1,5 +1,7 @@
 #include "guard/doctor_machine.h"
 
+#include "guard/doctor_patroni.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +13,7 @@ namespace holdfast::guard {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
 /// A machine of files, removed at the end.
 class DoctorMachine : public testing::Test {
@@ -78,6 +81,55 @@ TEST(DoctorPatroni, KeysOfTheFirstLevel) {
     EXPECT_FALSE(has_top_level_key("etcd: x\n", "etcd3"));
     EXPECT_FALSE(has_top_level_key("etcd3_hosts: x\n", "etcd3"));
     EXPECT_FALSE(has_top_level_key("a:\n  etcd3: x\n", "etcd3"));
+}
+
+TEST(DoctorPatroni, ValuesOneLevelBelowAKey) {
+    constexpr std::string_view yaml =
+        "restapi:\n"
+        "  # connect_address: 10.0.0.9:1\n"
+        "  listen: 0.0.0.0:8008\n"
+        "  connect_address: '10.0.0.1:8008'  # this node\n"
+        "postgresql:\n"
+        "  connect_address: 10.0.0.1:5432\n";
+    EXPECT_EQ(yaml_value(yaml, "restapi", "connect_address"), "10.0.0.1:8008");
+    EXPECT_EQ(yaml_value(yaml, "postgresql", "connect_address"), "10.0.0.1:5432");
+    EXPECT_EQ(yaml_value(yaml, "restapi", "keyfile"), "");
+    EXPECT_EQ(yaml_value(yaml, "rest", "listen"), "");
+    EXPECT_EQ(yaml_value("listen: x\n", "restapi", "listen"), "");
+}
+
+TEST_F(DoctorMachine, PatronisFileSaysWhereItsNodeAnswers) {
+    EXPECT_FALSE(read_patroni(root_ / "patroni.yml", root_));
+    write("patroni.yml", "restapi:\n  connect_address: 10.0.0.1:8008\netcd:\n  hosts: a:2379\n");
+    auto read = read_patroni(root_ / "patroni.yml", root_);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->api, "10.0.0.1:8008");
+    EXPECT_FALSE(read->etcd3);
+}
+
+TEST(DoctorPatroni, WhatTheClusterHasAgreedOn) {
+    auto agreed = parse_agreed(R"({"ttl":5,"synchronous_mode":true,"failsafe_mode":true,
+                                   "primary_start_timeout":0})");
+    ASSERT_TRUE(agreed);
+    EXPECT_TRUE(agreed->synchronous);
+    EXPECT_TRUE(agreed->failsafe);
+    EXPECT_EQ(agreed->primary_start_timeout, 0s);
+    agreed = parse_agreed("{}");
+    ASSERT_TRUE(agreed) << "its defaults";
+    EXPECT_FALSE(agreed->synchronous);
+    EXPECT_FALSE(agreed->failsafe);
+    EXPECT_EQ(agreed->primary_start_timeout, 300s);
+    EXPECT_TRUE(parse_agreed(R"({"synchronous_mode":"on"})")->synchronous);
+    EXPECT_EQ(parse_agreed(R"({"master_start_timeout":7})")->primary_start_timeout, 7s);
+    EXPECT_FALSE(parse_agreed("502 Bad Gateway"));
+}
+
+TEST(DoctorPatroni, AddressesAreToldFromFiles) {
+    EXPECT_TRUE(is_address("10.0.0.1:8008"));
+    EXPECT_TRUE(is_address("db1:8008"));
+    EXPECT_FALSE(is_address("/etc/patroni/a:1"));
+    EXPECT_FALSE(is_address("patroni.yml"));
+    EXPECT_FALSE(is_address("db1:"));
 }
 
 TEST_F(DoctorMachine, DirectoriesInMemoryAreToldFromThoseOnDisk) {

@@ -16,7 +16,8 @@ std::vector<Part> parts() {
     return {{"The servers", server_rules()},
             {"Capacity", capacity_rules()},
             {"Time limits", timeout_rules()},
-            {"Durability", durability_rules()}};
+            {"Durability", durability_rules()},
+            {"Patroni", patroni_rules()}};
 }
 
 } // namespace
@@ -65,7 +66,8 @@ A finding is a `fail` or a `warn`; any `fail` makes the exit code non-zero. A ru
 answers `warn` where a value is off by little. With `--json`: `clean` (no finding), `failed` (any
 `fail`), `rules` (how many there are) and `findings`, each with `rule`, `severity`, `consequence`,
 `measured` and `safe`. Ids of rules don't change. `--surge` says how many processes a deployment
-starts before it ends old ones, `--database-cores` how many cores a database elsewhere has.
+starts before it ends old ones, `--database-cores` how many cores a database elsewhere has,
+`--patroni` where a Patroni elsewhere is: its configuration file, or host:port of its REST API.
 
 This page is made with `holdfast doctor --reference`.
 )";

@@ -59,5 +59,6 @@ std::span<const Rule> server_rules();     ///< who answers: version, role, clock
 std::span<const Rule> capacity_rules();   ///< connections, cores, memory, locks
 std::span<const Rule> timeout_rules();    ///< who gives up before whom
 std::span<const Rule> durability_rules(); ///< what an acknowledged payment rests on
+std::span<const Rule> patroni_rules();    ///< who keeps the servers, if it is Patroni
 
 } // namespace holdfast::guard

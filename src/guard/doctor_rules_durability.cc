@@ -73,7 +73,11 @@ std::optional<Breach> lone_sync_standby(const Facts& facts) {
     const Server* primary = facts.primary();
     if (!primary || !primary->standbys || !waits_for_standby(*primary)) return std::nullopt;
     const auto& standbys = *primary->standbys;
-    const auto candidates = std::ranges::count_if(standbys, can_confirm);
+    // Patroni names one of those that stream, and another one as soon as that is lost.
+    const bool kept = facts.patroni && facts.patroni->agreed && facts.patroni->agreed->synchronous;
+    const auto candidates = std::ranges::count_if(standbys, [&](const Standby& standby) {
+        return kept ? standby.state == "streaming" : can_confirm(standby);
+    });
     const bool supervised = std::ranges::any_of(standbys, [](const Standby& standby) {
         return can_confirm(standby) && standby.name == db::EmbeddedCluster::standby_name;
     });

@@ -6,8 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 namespace holdfast::guard {
 namespace {
@@ -18,7 +16,6 @@ constexpr int postgres_major = 15, versions_per_major = 10'000;
 /// An operation stops this long before its valid_until (processor/processor.h): a clock that is
 /// further off lets two of us act on one.
 constexpr milliseconds clock_off_fail{1'000}, clock_off_warn{250};
-constexpr std::array<int, 3> patroni_fixed{3, 0, 3};
 
 std::optional<Breach> server_unreachable(const Facts& facts) {
     std::vector<std::string> away;
@@ -107,6 +104,9 @@ std::optional<Breach> facts_hidden(const Facts& facts) {
             return Breach{Severity::Warn,
                           server.name + " does not show us its standbys and directories",
                           "log in as a member of pg_monitor, such as holdfast_watch"};
+    if (facts.patroni && !facts.patroni->api.empty() && !facts.patroni->agreed)
+        return Breach{Severity::Warn, "Patroni at " + facts.patroni->api + " does not answer",
+                      "the address of a node of Patroni that runs (--patroni)"};
     return std::nullopt;
 }
 
@@ -118,32 +118,6 @@ std::optional<Breach> settings_pending_restart(const Facts& facts) {
                 fmt::format("{}: {}", server.name, fmt::join(server.pending_restart, ", ")),
                 "what runs is what the file says: restart, or take the change back"};
     return std::nullopt;
-}
-
-/// "3.0.2" -> 3, 0, 2; empty when it is no version.
-std::optional<std::array<int, 3>> parse_version(std::string_view text) {
-    std::array<int, 3> parts{};
-    for (std::size_t i = 0; i < parts.size() && (i == 0 || !text.empty()); ++i) {
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parts[i]);
-        if (error != std::errc{}) return std::nullopt;
-        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        if (text.starts_with('.')) text.remove_prefix(1);
-    }
-    return parts;
-}
-
-// Measured with Debian's 3.0.2: three of three frozen primaries took the leader key back when they
-// were thawed, since _update_leader() writes it without a comparison; 4,233 commits that the
-// standby had confirmed were gone. Fixed by patroni/patroni #2689 and #2693.
-std::optional<Breach> patroni_etcd3_split_brain(const Facts& facts) {
-    if (!facts.patroni || !facts.patroni->etcd3) return std::nullopt;
-    const auto version = parse_version(facts.patroni->version);
-    if (version && *version >= patroni_fixed) return std::nullopt;
-    return Breach{version ? Severity::Fail : Severity::Warn,
-                  fmt::format("Patroni {} with etcd3 in {}",
-                              version ? facts.patroni->version : "of an unknown version",
-                              facts.patroni->file),
-                  "etcd: with etcd's v2 API (--enable-v2=true), or Patroni 3.0.3 or newer"};
 }
 
 constexpr Rule rules[] = {
@@ -168,15 +142,11 @@ constexpr Rule rules[] = {
     {"clock_skew", Severity::Fail, "the servers' clocks agree with ours",
      "An operation may be taken over while its owner still acts on it.", clock_skew},
     {"facts_hidden", Severity::Warn, "the doctor sees what it has to judge",
-     "Rules on replication and directories were not checked.", facts_hidden},
+     "Rules on replication, directories or Patroni were not checked.", facts_hidden},
     {"settings_pending_restart", Severity::Warn,
      "no changed setting waits for a restart of the server",
      "The next restart, most likely a failover, changes the server's behaviour.",
      settings_pending_restart},
-    {"patroni_etcd3_split_brain", Severity::Fail, "Patroni older than 3.0.3 does not use etcd3",
-     "A frozen primary that thaws takes the leadership back, and payments that were acknowledged "
-     "meanwhile are lost.",
-     patroni_etcd3_split_brain},
 };
 
 } // namespace

@@ -137,9 +137,6 @@ const Example server_examples[] = {
      [](Facts& f) { standby(f).standbys.reset(); }},
     {"settings_pending_restart", [](Facts& f) { primary(f).pending_restart.clear(); },
      [](Facts& f) { primary(f).pending_restart = {"shared_buffers"}; }},
-    {"patroni_etcd3_split_brain",
-     [](Facts& f) { f.patroni = Patroni{"patroni.yml", "3.0.3", true}; },
-     [](Facts& f) { f.patroni = Patroni{"patroni.yml", "3.0.2", true}; }},
 };
 
 const Example capacity_examples[] = {
@@ -230,12 +227,45 @@ const Example durability_examples[] = {
      [](Facts& f) { primary(f).data->owner_uid = 1000; }},
 };
 
+/// Of a node whose file we see, and which answers.
+Patroni good_patroni() {
+    return {.file = "patroni.yml",
+            .version = "3.0.2",
+            .etcd3 = false,
+            .api = "a:8008",
+            .agreed = Patroni::Agreed{
+                .synchronous = true, .failsafe = true, .primary_start_timeout = 0ms}};
+}
+/// One thing about it.
+template <class Change> void with_patroni(Facts& facts, Change change) {
+    facts.patroni = good_patroni();
+    change(*facts.patroni);
+}
+
+const Example patroni_examples[] = {
+    {"patroni_etcd3_split_brain",
+     [](Facts& f) {
+         with_patroni(f, [](Patroni& p) {
+             p.etcd3 = true;
+             p.version = "3.0.3";
+         });
+     },
+     [](Facts& f) { with_patroni(f, [](Patroni& p) { p.etcd3 = true; }); }},
+    {"patroni_asynchronous", [](Facts& f) { f.patroni = good_patroni(); },
+     [](Facts& f) { with_patroni(f, [](Patroni& p) { p.agreed->synchronous = false; }); }},
+    {"patroni_without_failsafe", [](Facts& f) { f.patroni = good_patroni(); },
+     [](Facts& f) { with_patroni(f, [](Patroni& p) { p.agreed->failsafe = false; }); }},
+    {"patroni_waits_for_crashed",
+     [](Facts& f) { with_patroni(f, [](Patroni& p) { p.agreed->primary_start_timeout = 5s; }); },
+     [](Facts& f) { with_patroni(f, [](Patroni& p) { p.agreed->primary_start_timeout = 300s; }); }},
+};
+
 std::vector<Example> examples() {
     std::vector<Example> all;
     for (std::span<const Example> some :
          {std::span<const Example>(server_examples), std::span<const Example>(capacity_examples),
-          std::span<const Example>(timeout_examples),
-          std::span<const Example>(durability_examples)})
+          std::span<const Example>(timeout_examples), std::span<const Example>(durability_examples),
+          std::span<const Example>(patroni_examples)})
         all.insert(all.end(), some.begin(), some.end());
     return all;
 }
@@ -341,11 +371,24 @@ TEST(DoctorRules, SeverityFollowsHowFarOffAValueIs) {
     EXPECT_EQ(only_finding(facts).severity, Severity::Fail);
 
     facts = good_facts();
-    facts.patroni = Patroni{"patroni.yml", "", true};
+    facts.patroni = good_patroni();
+    facts.patroni->etcd3 = true;
+    facts.patroni->version.clear();
     EXPECT_EQ(only_finding(facts).severity, Severity::Warn) << "its version is not known";
     facts.patroni->etcd3 = false;
     facts.patroni->version = "3.0.2";
     EXPECT_THAT(broken(facts), IsEmpty()) << "the v2 API compares before it writes";
+    facts.patroni->agreed.reset();
+    EXPECT_THAT(broken(facts), ElementsAre("facts_hidden")) << "its node does not answer";
+    facts.patroni->api.clear();
+    EXPECT_THAT(broken(facts), IsEmpty()) << "nobody said where a node is";
+
+    facts = good_facts();
+    facts.patroni = good_patroni();
+    primary(facts).standbys = {{"b", "streaming", "sync"}, {"c", "streaming", "async"}};
+    EXPECT_THAT(broken(facts), IsEmpty()) << "Patroni makes the other one synchronous";
+    primary(facts).standbys->back().state = "startup";
+    EXPECT_THAT(broken(facts), ElementsAre("lone_sync_standby"));
 
     facts = good_facts();
     primary(facts).standbys->clear();
