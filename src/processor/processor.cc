@@ -16,6 +16,11 @@ namespace {
 constexpr Duration clock_skew_max = std::chrono::hours{24 * 365};
 constexpr Duration open_lane_timeout = std::chrono::seconds{10};
 constexpr Duration drain_poll = std::chrono::milliseconds{5};
+/// How often a second request under one key looks for the answer of the first.
+constexpr Duration join_pause_min = std::chrono::milliseconds{20};
+constexpr Duration join_pause_max = std::chrono::milliseconds{500};
+/// So long before its deadline it is told to come back: 409 is a better answer than none.
+constexpr Duration join_margin = std::chrono::milliseconds{500};
 
 /// The submitter's hand on its ticket; letting go early withdraws what has not been decided.
 class TicketHold {
@@ -93,6 +98,7 @@ class BatchingProcessor final : public Processor {
   private:
     Task<void> open_lane(Track track);
     Task<core::Verdict> enter(core::Command command, Deadline deadline);
+    Task<core::Verdict> join(core::Command command, Deadline deadline);
     Task<void> fetch_account(Id<core::Account> id, Deadline deadline);
     const core::Account* find_account(Id<core::Account> id) const;
 
@@ -158,6 +164,19 @@ Task<core::Verdict> BatchingProcessor::enter(core::Command command, Deadline dea
     }
 }
 
+/// A second request under one key waits for the answer of the first, wherever that runs. If its
+/// instance has died that is until somebody else may take the operation over.
+Task<core::Verdict> BatchingProcessor::join(core::Command command, Deadline deadline) {
+    Duration pause = join_pause_min;
+    while (true) {
+        auto verdict = co_await enter(command, deadline);
+        const bool under_way = !verdict && verdict.error().code == "idempotency_key_in_use";
+        if (!under_way || draining_ || deadline.left() < pause + join_margin) co_return verdict;
+        CO_TRY_VOID(co_await net::sleep_for(pause));
+        pause = std::min(2 * pause, join_pause_max);
+    }
+}
+
 Task<core::Verdict> BatchingProcessor::submit(core::Command command, Deadline deadline) {
     if (draining_) co_return fail(draining_error());
     CountedCall call(calls_);
@@ -173,7 +192,7 @@ Task<Outcome> BatchingProcessor::pay(core::Command command, Deadline deadline) {
                         .retryable = true});
     }
     CountedCall call(calls_);
-    CO_TRY(core::Verdict verdict, co_await enter(std::move(command), deadline));
+    CO_TRY(core::Verdict verdict, co_await join(std::move(command), deadline));
     if (verdict.started) {
         co_return co_await operations_.conclude(std::move(*verdict.started), deadline);
     }

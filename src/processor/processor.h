@@ -69,7 +69,9 @@ class Processor {
     /// One command, durable when it returns. Errors: decide's; Overload, Deadline (not done),
     /// Unknown (the deadline passed while it could not be told), Unavailable.
     virtual Task<core::Verdict> submit(core::Command command, Deadline deadline) = 0;
-    /// The whole request: the command and, if it started one, its operation.
+    /// The whole request: the command and, if it started one, its operation. A second request under
+    /// an idempotency key waits for the answer of the first, here or in another instance, as long
+    /// as its deadline allows; then the Error is idempotency_key_in_use.
     virtual Task<Outcome> pay(core::Command command, Deadline deadline) = 0;
     /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
     virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;

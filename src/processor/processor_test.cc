@@ -105,7 +105,7 @@ TEST_F(ProcessorTest, ADuplicateInFlightGetsTheAnswerOfTheFirst) {
     EXPECT_EQ(store_.all<core::PaymentIntent>().size(), 1u);
 }
 
-TEST_F(ProcessorTest, ConcurrentConfirmationsUnderOneKeyStartOneOperation) {
+TEST_F(ProcessorTest, ASecondRequestUnderOneKeyJoinsTheFirst) {
     processor();
     connector_.executions.push_back(ScriptedConnector::Silence{});
     Calls<Outcome> calls(sim_.loop());
@@ -113,8 +113,22 @@ TEST_F(ProcessorTest, ConcurrentConfirmationsUnderOneKeyStartOneOperation) {
     sim_.run_for(seconds{1});
     calls.start(2, processor().pay(create(1), in(seconds{60})));
     finish(calls);
-    EXPECT_TRUE(calls.results.at(1).has_value());
+    ASSERT_TRUE(calls.results.at(1).has_value() && calls.results.at(2).has_value());
+    EXPECT_EQ(calls.results.at(2)->answer, calls.results.at(1)->answer);
+    EXPECT_TRUE(calls.results.at(2)->replayed);
+    EXPECT_EQ(store_.all<core::Operation>().size(), 1u);
+}
+
+TEST_F(ProcessorTest, ASecondRequestDoesNotWaitBeyondItsDeadline) {
+    processor();
+    connector_.executions.push_back(ScriptedConnector::Silence{});
+    Calls<Outcome> calls(sim_.loop());
+    calls.start(1, processor().pay(create(1), in(seconds{60})));
+    sim_.run_for(milliseconds{100});
+    calls.start(2, processor().pay(create(1), in(seconds{2})));
+    finish(calls);
     EXPECT_EQ(calls.results.at(2).error().code, "idempotency_key_in_use");
+    EXPECT_TRUE(calls.results.at(1).has_value());
     EXPECT_EQ(store_.all<core::Operation>().size(), 1u);
 }
 
