@@ -65,6 +65,26 @@ install_postgresql() {
     fi
 }
 
+# Packages of servers start them when they are installed and at every boot. ./dev wants their
+# programs only, so the first is forbidden meanwhile and the second undone; a policy that this
+# machine has already stays in force.
+install_without_services() { # install_without_services PACKAGES...
+    local policy=/usr/sbin/policy-rc.d script
+    if [ ! -e "$policy" ]; then
+        trap "as_root rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    quietly build/log/apt-install.log apt_get install --no-install-recommends "$@"
+    if [ -n "$(trap -p EXIT)" ]; then
+        as_root rm -f "$policy"
+        trap - EXIT
+    fi
+    for script in $(dpkg -L "$@" | sed -n 's,^/etc/init\.d/,,p'); do
+        as_root update-rc.d "$script" disable >>build/log/apt-install.log 2>&1
+    done
+}
+
 # need_packages LISTS...: installs what is missing, and only that.
 need_packages() {
     local missing
@@ -78,7 +98,7 @@ need_packages() {
     quietly build/log/apt-update.log apt_get update
     if grep -qx postgresql-15 <<<"$missing"; then install_postgresql; fi
     # shellcheck disable=SC2086
-    quietly build/log/apt-install.log apt_get install --no-install-recommends $missing
+    install_without_services $missing
     missing=$(missing_packages "$@")
     [ -z "$missing" ] || die "still missing: $(echo $missing)" "see build/log/apt-install.log"
 }

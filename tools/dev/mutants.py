@@ -28,7 +28,7 @@ import suites
 from suites import Count, run
 
 COPY = "build/mutants/tree"
-COPIED = "CMakeLists.txt CMakePresets.json dev src schema tests tools fuzz bench web".split()
+COPIED = "CMakeLists.txt CMakePresets.json dev src schema deploy tests tools fuzz bench web".split()
 LEFT_OUT = ("node_modules", "__pycache__", "build")
 
 # What the code as it is may take, and how much longer a mutant may before it counts as hanging.
