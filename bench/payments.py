@@ -95,7 +95,7 @@ class Platform:
             return answer.read().decode()
 
     def database_log(self):
-        return (self.data / "log" / "postgres-primary.log").read_text(errors="replace")
+        return (self.data / "log" / "postgres-a.log").read_text(errors="replace")
 
     def end(self, keep):
         if self.process.poll() is None:

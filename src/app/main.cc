@@ -5,6 +5,7 @@
 #include "app/admin.h"
 #include "app/commands.h"
 #include "app/doctor.h"
+#include "app/node.h"
 #include "app/serve.h"
 #include "app/up.h"
 #include "base/env.h"
@@ -101,6 +102,15 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
     add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });
+}
+
+void declare_node(CLI::App& app, Action& action) {
+    static NodeOptions options;
+    CLI::App* command = app.add_subcommand("node", "Run one database node of `holdfast up`");
+    command->group(""); // the supervisor's, not for people
+    command->add_option("--data", options.data, "Data directory")->required();
+    command->add_option("--node", options.node, "a or b")->required();
+    command->callback([&action] { action = [] { return run_node(options); }; });
 }
 
 void declare_acquirer(CLI::App& app, Action& action) {
@@ -243,6 +253,7 @@ int run(int argc, char** argv) {
     Action action;
     declare_up(app, action);
     declare_serve(app, action);
+    declare_node(app, action);
     declare_acquirer(app, action);
     declare_accounts(app, action);
     declare_keys(app, action);

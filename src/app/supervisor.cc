@@ -24,21 +24,6 @@ namespace {
 constexpr Duration turn = std::chrono::milliseconds{100};
 constexpr Duration leftover_patience = std::chrono::seconds{5};
 
-sigset_t watched_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int s : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&set, s);
-    return set;
-}
-
-/// The next signal within one turn, or 0.
-int next_signal() {
-    const sigset_t set = watched_signals();
-    const timespec wait{.tv_sec = 0, .tv_nsec = turn.count() * 1000};
-    const int got = ::sigtimedwait(&set, nullptr, &wait);
-    return got > 0 ? got : 0;
-}
-
 Error io_error(std::string_view what, const std::string& path) {
     return {.kind = ErrorClass::Io,
             .code = "supervisor_io",
@@ -75,21 +60,17 @@ Result<std::vector<Leftover>> read_state(const std::string& path) {
 
 } // namespace
 
-Supervisor::Supervisor(Env& env, std::string data_directory, int lock)
-    : env_(&env), data_directory_(std::move(data_directory)), lock_(lock) {}
+Supervisor::Supervisor(Env& env, net::Loop& loop, std::string data_directory, int lock)
+    : env_(env),
+      loop_(loop),
+      data_directory_(std::move(data_directory)),
+      lock_(lock),
+      signals_(loop, SIGCHLD, SIGTERM, SIGINT) {}
 
-Supervisor::Supervisor(Supervisor&& other) noexcept
-    : env_(other.env_),
-      data_directory_(std::move(other.data_directory_)),
-      lock_(std::exchange(other.lock_, -1)),
-      asked_to_stop_(other.asked_to_stop_),
-      services_(std::move(other.services_)) {}
+Supervisor::~Supervisor() { ::close(lock_); }
 
-Supervisor::~Supervisor() {
-    if (lock_ >= 0) ::close(lock_);
-}
-
-Result<Supervisor> Supervisor::create(Env& env, std::string data_directory) {
+Result<std::unique_ptr<Supervisor>> Supervisor::create(Env& env, net::Loop& loop,
+                                                       std::string data_directory) {
     const std::string path = data_directory + "/supervisor.lock";
     const int lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (lock < 0) return fail(io_error("open", path));
@@ -104,13 +85,25 @@ Result<Supervisor> Supervisor::create(Env& env, std::string data_directory) {
     }
     const std::string pid = std::to_string(env.pid());
     if (::ftruncate(lock, 0) != 0 ||
-        ::pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+        ::pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+        ::close(lock);
         return fail(io_error("write", path));
-    const sigset_t set = watched_signals();
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    Supervisor supervisor(env, std::move(data_directory), lock);
-    TRY_VOID(supervisor.end_leftovers());
+    }
+    auto supervisor =
+        std::unique_ptr<Supervisor>(new Supervisor(env, loop, std::move(data_directory), lock));
+    TRY_VOID(supervisor->end_leftovers());
+    supervisor->listen();
     return supervisor;
+}
+
+/// Every signal ends the turn of the loop.
+void Supervisor::listen() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (error) return;
+        if (signal != SIGCHLD) asked_to_stop_ = true;
+        loop_.stop();
+        listen();
+    });
 }
 
 Result<void> Supervisor::end_leftovers() {
@@ -150,23 +143,23 @@ Result<void> Supervisor::write_state() const {
 void Supervisor::end(Running& running, int signal, Duration patience) const {
     if (!running.process) return;
     // The leader knows how to end its own children; the session is for what it left.
-    if (is_alive(*running.process))
+    if (signal != SIGKILL && is_alive(*running.process))
         ::kill(running.process->pid, signal);
     else
         signal_family(*running.process, running.service.family, SIGKILL);
-    MonoTime until = env_->now() + patience;
+    MonoTime until = env_.now() + patience;
     bool killed = false;
     while (family_members(*running.process, running.service.family) > 0) {
         while (reap_child()) {
         }
-        if (env_->now() >= until) {
+        if (env_.now() >= until) {
             if (killed) {
                 BUG("a killed session does not go away");
                 return;
             }
             log::warn("service_killed", {{"service", running.service.name}});
             signal_family(*running.process, running.service.family, SIGKILL);
-            until = env_->now() + kill_patience;
+            until = env_.now() + kill_patience;
             killed = true;
         }
         block_thread(std::chrono::milliseconds{5});
@@ -179,8 +172,7 @@ void Supervisor::end(Running& running, int signal, Duration patience) const {
 Result<void> Supervisor::start(Service service) {
     TRY(ProcessName process, service.start());
     log::info("service_started", {{"service", service.name}, {"pid", process.pid}});
-    services_.push_back(
-        {.service = std::move(service), .process = process, .started = env_->now()});
+    services_.push_back({.service = std::move(service), .process = process, .started = env_.now()});
     return write_state();
 }
 
@@ -195,22 +187,32 @@ void Supervisor::note_exits() {
     }
     for (Running& running : services_) {
         if (!running.process || is_alive(*running.process)) continue;
-        if (env_->now() - running.started > healthy_after) running.pause = restart_pause_min;
-        log::error("service_ended", {{"service", running.service.name},
-                                     {"pid", running.process->pid},
-                                     {"restart_in_ms", running.pause.count() / 1000}});
-        end(running, SIGKILL, kill_patience); // what it left of its session
-        running.restart_at = env_->now() + running.pause;
-        running.pause = std::min(running.pause * 2, restart_pause_max);
+        if (env_.now() - running.started > healthy_after) running.pause = restart_pause_min;
+        note_end(running);
     }
+}
+
+void Supervisor::note_end(Running& running) {
+    log::error("service_ended", {{"service", running.service.name},
+                                 {"pid", running.process->pid},
+                                 {"restart_in_ms", running.pause.count() / 1000}});
+    end(running, SIGKILL, kill_patience); // what it left of its session
+    running.restart_at = env_.now() + running.pause;
+    running.pause = std::min(running.pause * 2, restart_pause_max);
+    if (running.service.ended) running.service.ended();
+}
+
+void Supervisor::kill(const std::string& name) {
+    for (Running& running : services_)
+        if (running.service.name == name && running.process) note_end(running);
 }
 
 void Supervisor::restart_due() {
     bool changed = false;
     for (Running& running : services_) {
-        if (running.process || env_->now() < running.restart_at) continue;
+        if (running.process || env_.now() < running.restart_at) continue;
         auto process = running.service.start();
-        running.started = env_->now();
+        running.started = env_.now();
         changed = true;
         if (process) {
             running.process = *process;
@@ -219,7 +221,7 @@ void Supervisor::restart_due() {
         } else {
             log::error("service_start_failed",
                        {{"service", running.service.name}, {"error", to_string(process.error())}});
-            running.restart_at = env_->now() + running.pause;
+            running.restart_at = env_.now() + running.pause;
             running.pause = std::min(running.pause * 2, restart_pause_max);
         }
     }
@@ -230,8 +232,8 @@ void Supervisor::restart_due() {
 
 void Supervisor::watch(const std::function<bool()>& until_done) {
     while (!asked_to_stop_ && !until_done()) {
-        const int signal = next_signal();
-        if (signal == SIGTERM || signal == SIGINT) asked_to_stop_ = true;
+        loop_.restart();
+        loop_.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(turn));
         if (asked_to_stop_) return;
         note_exits();
         restart_due();

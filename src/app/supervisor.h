@@ -14,13 +14,18 @@
 // the data directory's path: `DATA//name`.
 //
 // stop() ends services in the reverse order of their start, each with its own signal and
-// patience; who does not go is killed. One thread, blocking; not a loop of net/.
+// patience; who does not go is killed. One thread; watch() runs the loop, so that coroutines of the
+// same process (app/cluster_keeper.h) go on meanwhile; all else blocks it.
 
 #include "base/env.h"
 #include "base/result.h"
 #include "base/subprocess.h"
+#include "net/task.h"
+
+#include <boost/asio/signal_set.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +38,9 @@ struct Service {
     std::function<Result<ProcessName>()> start;
     int stop_signal = 0;
     Duration stop_patience{};
+    /// It has ended, and nothing of it lives any more; what is decided here holds before it is
+    /// started again. May be empty. Not called by stop().
+    std::function<void()> ended;
 };
 
 class Supervisor {
@@ -44,15 +52,17 @@ class Supervisor {
 
     /// Takes the lock and ends what an earlier supervisor left.
     /// Errors: Conflict "already_running" names the pid that holds the lock.
-    static Result<Supervisor> create(Env& env, std::string data_directory);
-
-    Supervisor(Supervisor&&) noexcept;
-    Supervisor& operator=(Supervisor&&) = delete;
+    static Result<std::unique_ptr<Supervisor>> create(Env& env, net::Loop& loop,
+                                                      std::string data_directory);
+    Supervisor(const Supervisor&) = delete;
+    Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();
 
     Result<void> start(Service service);
     /// True while the service's process lives.
     bool running(const std::string& name) const;
+    /// Ends a service at once, with all it started; it is started again like one that ended.
+    void kill(const std::string& name);
 
     /// Starts again what ended, until SIGTERM or SIGINT arrives or `until_done` says true.
     void watch(const std::function<bool()>& until_done);
@@ -69,16 +79,20 @@ class Supervisor {
         MonoTime restart_at{};
         Duration pause = restart_pause_min;
     };
-    Supervisor(Env& env, std::string data_directory, int lock);
+    Supervisor(Env& env, net::Loop& loop, std::string data_directory, int lock);
     Result<void> end_leftovers();
     Result<void> write_state() const;
     void end(Running& running, int signal, Duration patience) const;
     void note_exits();
+    void note_end(Running& running);
+    void listen();
     void restart_due();
 
-    Env* env_;
+    Env& env_;
+    net::Loop& loop_;
     std::string data_directory_;
-    int lock_ = -1;
+    int lock_;
+    boost::asio::signal_set signals_;
     bool asked_to_stop_ = false;
     std::vector<Running> services_;
 };

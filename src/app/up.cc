@@ -1,6 +1,7 @@
 #include "app/up.h"
 
 #include "app/admin.h"
+#include "app/cluster_keeper.h"
 #include "app/data_directory.h"
 #include "app/port_reservation.h"
 #include "app/supervisor.h"
@@ -29,6 +30,8 @@ constexpr Duration ready_patience = std::chrono::minutes{2};
 constexpr Duration drain_patience = std::chrono::seconds{30};
 constexpr Duration acquirer_patience = std::chrono::seconds{10};
 constexpr Duration postgres_patience = std::chrono::seconds{60};
+constexpr Duration basebackup_patience = std::chrono::hours{2};
+constexpr Duration keeper_patience = std::chrono::seconds{5};
 constexpr int instances_max = 64;
 
 void say(std::string_view text) {
@@ -47,21 +50,24 @@ std::string own_program() {
 /// One start of the platform: what `up` holds while it runs.
 class Platform {
   public:
-    Platform(Env& env, UpOptions options, Config config, DataDirectory data, Supervisor supervisor)
+    Platform(Env& env, net::Loop& loop, UpOptions options, Config config, DataDirectory data,
+             Supervisor& supervisor)
         : env_(env),
+          loop_(loop),
           options_(std::move(options)),
           config_(std::move(config)),
           data_(std::move(data)),
-          supervisor_(std::move(supervisor)) {}
+          offload_({.threads = 1}),
+          supervisor_(supervisor) {}
 
     Result<void> start();
     void run() {
         supervisor_.watch([] { return false; });
         say("stopping: finishing what is under way");
-        supervisor_.stop();
+        stop();
         say("stopped; nothing was lost, `holdfast up` goes on from here");
     }
-    void abandon() { supervisor_.stop(); }
+    void stop();
 
   private:
     struct Endpoint {
@@ -69,7 +75,8 @@ class Platform {
         std::uint16_t admin_port;
     };
     Result<void> start_cluster();
-    Result<void> start_standby();
+    Result<void> start_node(Node node);
+    Result<void> wait_in_sync(Duration patience);
     Result<void> start_acquirer();
     Result<void> start_serve(const std::string& role, int number);
     Result<void> wait_until_ready();
@@ -86,11 +93,14 @@ class Platform {
     }
 
     Env& env_;
+    net::Loop& loop_;
     UpOptions options_;
     Config config_;
     DataDirectory data_;
-    Supervisor supervisor_;
+    Offload offload_;
+    Supervisor& supervisor_;
     std::optional<EmbeddedCluster> cluster_;
+    std::unique_ptr<ClusterKeeper> keeper_;
     std::vector<PortReservation> ports_;
     std::uint16_t api_port_ = 0, acquirer_port_ = 0;
     std::vector<Endpoint> serving_;
@@ -118,7 +128,29 @@ Service Platform::program_service(std::string name, std::vector<std::string> arg
 }
 
 std::string Platform::app_url() const {
-    return cluster_ ? cluster_->url(Node::Primary, "holdfast_app") : options_.database_url;
+    return cluster_ ? cluster_->url("holdfast_app") : options_.database_url;
+}
+
+std::string service_of(Node node) { return fmt::format("postgres-{}", db::name_of(node)); }
+
+Result<void> Platform::start_node(Node node) {
+    const std::string name = service_of(node);
+    SpawnOptions spawn_options{.argv = {own_program(), "node", "--data", data_.path(), "--node",
+                                        std::string(db::name_of(node))},
+                               .user = data_.user(),
+                               .family = family_of(name),
+                               .log_path = cluster_->log_path(node)};
+    return supervisor_.start({.name = name,
+                              .family = spawn_options.family,
+                              .start =
+                                  [this, node, spawn_options] {
+                                      auto started = spawn(spawn_options);
+                                      if (started) keeper_->started(node);
+                                      return started;
+                                  },
+                              .stop_signal = SIGINT,
+                              .stop_patience = postgres_patience,
+                              .ended = [this, node] { keeper_->ended(node); }});
 }
 
 Result<void> Platform::start_cluster() {
@@ -126,44 +158,48 @@ Result<void> Platform::start_cluster() {
                                                    .user = data_.user(),
                                                    .family = family_of("cluster")}));
     cluster_ = std::move(cluster);
-    const auto postgres = [this](Node node, std::string name) {
-        const std::string family = family_of(name);
-        return Service{.name = std::move(name),
-                       .family = family,
-                       .start = [this, node, family] { return cluster_->start(node, family); },
-                       .stop_signal = SIGINT,
-                       .stop_patience = postgres_patience};
-    };
-    if (!cluster_->created(Node::Primary)) TRY_VOID(cluster_->create_primary(say));
-    TRY_VOID(supervisor_.start(postgres(Node::Primary, "postgres-primary")));
-    const bool standby_exists = cluster_->created(Node::Standby);
-    if (standby_exists) TRY_VOID(supervisor_.start(postgres(Node::Standby, "postgres-standby")));
-    TRY_VOID(cluster_->wait_ready(Node::Primary, ready_patience));
-    TRY_VOID(cluster_->ensure_database());
-    TRY_VOID(migrate(cluster_->url_with_password(Node::Primary, "postgres"), say));
-    TRY_VOID(cluster_->set_passwords());
-    if (!standby_exists) {
-        TRY_VOID(cluster_->create_standby(say));
-        TRY_VOID(supervisor_.start(postgres(Node::Standby, "postgres-standby")));
+    TRY(keeper_, ClusterKeeper::create(
+                     loop_, offload_, *cluster_,
+                     {.state_path = data_.file("cluster.json"),
+                      .state_owner = data_.user(),
+                      .kill_node = [this](Node node) { supervisor_.kill(service_of(node)); }}));
+    const Node primary = keeper_->primary();
+    const bool first_start = !cluster_->created(primary);
+    if (first_start) TRY_VOID(cluster_->create(primary, say));
+    TRY_VOID(start_node(primary));
+    TRY_VOID(cluster_->wait_ready(primary, ready_patience));
+    keeper_->start();
+    if (first_start) {
+        TRY_VOID(cluster_->ensure_database(primary));
+        TRY_VOID(migrate(cluster_->url_with_password("postgres", "read-write"), say));
+        TRY_VOID(cluster_->set_up_roles(primary));
+        say("copying it to the standby (once)");
     }
-    TRY_VOID(start_standby());
-    if (!standby_exists) TRY_VOID(cluster_->make_log_ahead(ready_patience));
-    return cluster_->require_standby(true);
+    TRY_VOID(start_node(db::other(primary)));
+    TRY_VOID(wait_in_sync(first_start ? basebackup_patience : ready_patience));
+    if (first_start) return cluster_->make_log_ahead(keeper_->primary(), ready_patience);
+    return migrate(cluster_->url_with_password("postgres", "read-write"), say);
 }
 
-Result<void> Platform::start_standby() {
-    TRY_VOID(cluster_->wait_ready(Node::Standby, ready_patience));
-    const MonoTime until = env_.now() + ready_patience;
-    while (true) {
-        TRY(bool in_sync, cluster_->standby_in_sync());
-        if (in_sync) break;
-        if (env_.now() >= until)
-            return fail(ErrorClass::Deadline, "standby_not_in_sync",
-                        fmt::format("the standby does not follow the primary; see {}",
-                                    cluster_->log_path(Node::Standby)));
-        block_thread(std::chrono::milliseconds{20});
-    }
+/// Without a standby that is in sync payments are taken all the same; it is only said.
+Result<void> Platform::wait_in_sync(Duration patience) {
+    const MonoTime until = env_.now() + patience;
+    supervisor_.watch([&] { return keeper_->state().promotable || env_.now() >= until; });
+    if (supervisor_.asked_to_stop())
+        return fail(ErrorClass::Unavailable, "interrupted", "stopped before it was ready");
+    if (!keeper_->state().promotable)
+        say(fmt::format("the standby is not in sync; going on without it, see {}",
+                        cluster_->log_path(keeper_->standby())));
     return {};
+}
+
+void Platform::stop() {
+    // Nobody takes over from what is stopped on purpose.
+    if (keeper_) {
+        auto stopped = net::block_on(loop_, keeper_->stop(net::Deadline::after(keeper_patience)));
+        if (!stopped) BUG("the keeper does not end");
+    }
+    supervisor_.stop();
 }
 
 Result<void> Platform::start_acquirer() {
@@ -214,7 +250,7 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
 }
 
 Result<void> Platform::wait_until_ready() {
-    net::Loop loop{1};
+    net::Loop loop{1}; // the supervisor's own runs while we wait
     net::HttpClient client(loop, {});
     const MonoTime until = env_.now() + ready_patience;
     for (const Endpoint& endpoint : serving_) {
@@ -240,9 +276,9 @@ Result<void> Platform::wait_until_ready() {
 
 Result<void> Platform::announce() {
     const std::string database_url =
-        cluster_ ? cluster_->url_with_password(Node::Primary, "postgres") : options_.database_url;
+        cluster_ ? cluster_->url_with_password("postgres", "read-write") : options_.database_url;
     const std::string standby_url =
-        cluster_ ? cluster_->url_with_password(Node::Standby, "postgres") : std::string{};
+        cluster_ ? cluster_->url_with_password("postgres", "prefer-standby") : std::string{};
     TRY(std::string admin_path, data_.secret_file("acquirer_admin_token"));
     TRY(SecretString admin_token, read_secret_file(admin_path));
     JsonWriter here;
@@ -317,21 +353,22 @@ Result<void> up(const UpOptions& options) {
     static RealEnv env;
     TRY(Config config, load_settings(options.settings));
     const std::string path = data_directory_or_default(options.data);
+    net::Loop loop{1};
     if (options.fresh) {
         TRY(DataDirectory old, DataDirectory::open(env, path));
-        TRY(Supervisor owner, Supervisor::create(env, old.path())); // ends what runs on it
+        TRY(auto owner, Supervisor::create(env, loop, old.path())); // ends what runs on it
         TRY_VOID(DataDirectory::remove(old.path()));
         say("removed " + old.path());
     }
     TRY(DataDirectory data, DataDirectory::open(env, path));
     TRY_VOID(log::start({.file = data.log_file("supervisor")}));
-    TRY(Supervisor supervisor, Supervisor::create(env, data.path()));
-    Platform platform(env, options, std::move(config), std::move(data), std::move(supervisor));
+    TRY(auto supervisor, Supervisor::create(env, loop, data.path()));
+    Platform platform(env, loop, options, std::move(config), std::move(data), *supervisor);
     auto started = platform.start();
     if (started)
         platform.run();
     else
-        platform.abandon();
+        platform.stop();
     log::stop();
     return started;
 }

@@ -2,7 +2,7 @@
 
 // up: the whole platform on one machine, supervised.
 //
-//   postgres-primary, postgres-standby   the embedded pair, unless --database-url names a server
+//   postgres-a, postgres-b               the embedded pair, unless --database-url names a server
 //   acquirer                             the simulated card acquirer, with books of its own
 //   pay-1 ... pay-N                      holdfast serve --role=pay, all on one port
 //   background                           holdfast serve --role=background, and the metrics of all

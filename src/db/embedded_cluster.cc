@@ -27,12 +27,17 @@ constexpr std::string_view superuser = "postgres";
 constexpr std::array login_roles = {"holdfast_migrator", "holdfast_app", "holdfast_read",
                                     "holdfast_watch", "holdfast_replication"};
 constexpr std::string_view made_marker = "holdfast.made"; ///< in PGDATA, when a node is complete
-constexpr std::size_t socket_path_max = 100;              ///< sockaddr_un holds 108
+constexpr std::string_view standby_signal = "standby.signal";
+constexpr std::size_t socket_path_max = 100; ///< sockaddr_un holds 108
 constexpr int log_segment_mib = 16;
 constexpr int min_wal_size_mib = 512; ///< what a checkpoint keeps as segments to come
+/// What a node that was the primary needs from the new one: since the last checkpoint they share.
+constexpr int wal_keep_size_mib = 512;
 constexpr int log_segments_ahead = min_wal_size_mib / log_segment_mib;
 constexpr Duration initdb_timeout = std::chrono::minutes{3};
 constexpr Duration basebackup_timeout = std::chrono::hours{2};
+constexpr Duration primary_patience = std::chrono::seconds{30};
+constexpr Duration rewind_timeout = std::chrono::minutes{30};
 constexpr Duration poll_interval = std::chrono::milliseconds{20};
 constexpr int connect_timeout_s = 2;
 
@@ -56,7 +61,7 @@ std::string percent_encoded(std::string_view text) {
     return out;
 }
 
-int port_of(Node node) { return node == Node::Primary ? 5432 : 5433; } // names of sockets only
+int port_of(Node node) { return node == Node::A ? 5432 : 5433; } // names of sockets only
 
 std::string tail_of(const std::string& path, std::size_t lines_max) {
     std::ifstream file(path);
@@ -74,6 +79,22 @@ std::int64_t shared_buffers_mib() {
     const std::int64_t page_bytes = ::sysconf(_SC_PAGESIZE);
     const std::int64_t mib = pages * page_bytes / (1 << 20);
     return std::clamp<std::int64_t>(mib / 16, 128, 2048);
+}
+
+/// One statement on a connection of its own; the first value of its answer.
+Result<std::string> ask(const std::string& target, const std::string& statement) {
+    const std::string in_time = fmt::format("{} connect_timeout={}", target, connect_timeout_s);
+    const Connection connection(PQconnectdb(in_time.c_str()), &PQfinish);
+    if (PQstatus(connection.get()) != CONNECTION_OK)
+        return fail(ErrorClass::Unavailable, "database_unreachable",
+                    PQerrorMessage(connection.get()));
+    const QueryAnswer answer(PQexec(connection.get(), statement.c_str()), &PQclear);
+    const auto status = PQresultStatus(answer.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        return fail(ErrorClass::Unavailable, "database_refused",
+                    PQresultErrorMessage(answer.get()));
+    if (PQntuples(answer.get()) == 0) return std::string{};
+    return std::string(PQgetvalue(answer.get(), 0, 0));
 }
 
 } // namespace
@@ -111,18 +132,40 @@ std::string EmbeddedCluster::program(std::string_view name) const {
     return fmt::format("{}/{}", programs_, name);
 }
 std::string EmbeddedCluster::directory(Node node) const {
-    return options_.data_directory + (node == Node::Primary ? "/primary" : "/standby");
+    return fmt::format("{}/postgres-{}", options_.data_directory, name_of(node));
 }
 std::string EmbeddedCluster::log_path(Node node) const {
-    return options_.data_directory +
-           (node == Node::Primary ? "/log/postgres-primary.log" : "/log/postgres-standby.log");
+    return fmt::format("{}/log/postgres-{}.log", options_.data_directory, name_of(node));
 }
 std::string EmbeddedCluster::passfile(std::string_view role) const {
     return fmt::format("{}/secrets/{}.pgpass", options_.data_directory, role);
 }
 
+std::string EmbeddedCluster::standby_name_of(Node node) {
+    return fmt::format("holdfast_{}", name_of(node));
+}
+
 bool EmbeddedCluster::created(Node node) const {
     return fs::exists(fmt::format("{}/{}", directory(node), made_marker));
+}
+
+bool EmbeddedCluster::follows(Node node) const {
+    return fs::exists(fmt::format("{}/{}", directory(node), standby_signal));
+}
+
+Result<void> EmbeddedCluster::mark(Node node, std::string_view file) const {
+    return write_file_durably(fmt::format("{}/{}", directory(node), file), "", 0600, options_.user);
+}
+
+/// An empty directory for a node, whatever was there.
+Result<void> EmbeddedCluster::make_directory(Node node) const {
+    const std::string target = directory(node);
+    std::error_code error;
+    fs::remove_all(target, error);
+    fs::create_directories(target, error);
+    if (error) return fail(io_error("create", target));
+    if (::chmod(target.c_str(), 0700) != 0) return fail(io_error("protect", target));
+    return give_to(options_.user, target);
 }
 
 Result<void> EmbeddedCluster::ensure_secrets() {
@@ -164,6 +207,7 @@ wal_level = replica
 hot_standby = on
 hot_standby_feedback = on
 max_slot_wal_keep_size = 8GB
+wal_keep_size = {}MB
 max_wal_size = 1GB
 min_wal_size = {}MB
 checkpoint_timeout = 15min
@@ -186,19 +230,13 @@ log_timezone = 'UTC'
 timezone = 'UTC'
 include_if_exists = 'holdfast.conf'
 )",
-        options_.max_connections, shared_buffers_mib(), min_wal_size_mib);
+        options_.max_connections, shared_buffers_mib(), wal_keep_size_mib, min_wal_size_mib);
 }
 
-Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
-    const std::string target = directory(Node::Primary);
-    progress("creating the primary database (once)");
-    std::error_code error;
-    fs::remove_all(target, error);
-    fs::create_directories(target, error);
-    if (error) return fail(io_error("create", target));
-    if (::chmod(target.c_str(), 0700) != 0) return fail(io_error("protect", target));
-    TRY_VOID(give_to(options_.user, target));
-
+Result<void> EmbeddedCluster::create(Node node, const Progress& progress) {
+    const std::string target = directory(node);
+    progress("creating the database (once)");
+    TRY_VOID(make_directory(node));
     const std::string password_file = options_.data_directory + "/secrets/initdb";
     TRY(SecretString secret, password(superuser));
     TRY_VOID(write_file_durably(password_file, secret.reveal(), 0600, options_.user));
@@ -208,7 +246,8 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
                      .user = options_.user,
                      .family = options_.family},
                     initdb_timeout);
-    fs::remove(password_file, error);
+    std::error_code ignored;
+    fs::remove(password_file, ignored);
     if (!made) return fail(std::move(made).error());
 
     TRY_VOID(write_file_durably(target + "/pg_hba.conf",
@@ -217,49 +256,99 @@ Result<void> EmbeddedCluster::create_primary(const Progress& progress) {
                                 "local replication holdfast_replication scram-sha-256\n",
                                 0600, options_.user));
     TRY_VOID(write_file_durably(target + "/postgresql.conf", configuration(), 0600, options_.user));
-    TRY_VOID(
-        write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user));
-    return {};
+    TRY_VOID(configure(node, false));
+    return mark(node, made_marker);
 }
 
-Result<void> EmbeddedCluster::create_standby(const Progress& progress) {
-    const std::string target = directory(Node::Standby);
-    progress("copying it to the standby (once)");
-    std::error_code error;
-    fs::remove_all(target, error);
-    fs::create_directories(target, error);
-    if (error) return fail(io_error("create", target));
-    if (::chmod(target.c_str(), 0700) != 0) return fail(io_error("protect", target));
-    TRY_VOID(give_to(options_.user, target));
-    (void)admin(Node::Primary, fmt::format("DO $$ BEGIN PERFORM pg_drop_replication_slot('{0}'); "
-                                           "EXCEPTION WHEN undefined_object THEN NULL; END $$",
-                                           standby_name));
-    const std::string source = fmt::format(
-        "host={} port={} user=holdfast_replication passfile={} application_name={}", sockets_,
-        port_of(Node::Primary), passfile("holdfast_replication"), standby_name);
+/// How this node finds the other one, for libpq.
+std::string EmbeddedCluster::find_other(Node node, std::string_view role) const {
+    return fmt::format("host={} port={} user={} passfile={} dbname=postgres application_name={}",
+                       sockets_, port_of(other(node)), role, passfile(role), standby_name_of(node));
+}
+
+Result<void> EmbeddedCluster::configure(Node node, bool wait_for_other) const {
+    const std::string waits_for = wait_for_other ? standby_name_of(other(node)) : std::string{};
+    return write_file_durably(
+        directory(node) + "/holdfast.conf",
+        fmt::format("# Kept by holdfast: whom commits wait for, and whom this node follows when it "
+                    "is a standby.\n"
+                    "synchronous_standby_names = '{}'\n"
+                    "primary_conninfo = '{}'\n"
+                    "primary_slot_name = '{}'\n",
+                    waits_for, find_other(node, "holdfast_replication"), standby_name_of(node)),
+        0600, options_.user);
+}
+
+Result<void> EmbeddedCluster::base_backup(Node node, const Progress& progress) const {
+    progress(fmt::format("copying the database to node {}", name_of(node)));
+    TRY_VOID(make_directory(node));
     TRY(std::string copied,
-        run({.argv = {program("pg_basebackup"), "-D", target, "-d", source, "-R", "-X", "stream",
-                      "-C", "-S", std::string(standby_name), "--checkpoint=fast", "--no-sync"},
+        run({.argv = {program("pg_basebackup"), "-D", directory(node), "-d",
+                      find_other(node, "holdfast_replication"), "-X", "stream", "-S",
+                      standby_name_of(node), "--checkpoint=fast", "--no-sync"},
              .user = options_.user,
              .family = options_.family},
             basebackup_timeout));
-    return write_file_durably(fmt::format("{}/{}", target, made_marker), "", 0600, options_.user);
+    return {};
 }
 
-Result<ProcessName> EmbeddedCluster::start(Node node, std::string family) const {
-    // A postmaster that was killed leaves its pid file; who calls us has made sure it is gone.
-    std::error_code ignored;
-    fs::remove(directory(node) + "/postmaster.pid", ignored);
-    const std::string log = log_path(node);
-    if (!fs::exists(log)) TRY_VOID(write_file_durably(log, "", 0640, options_.user));
-    return spawn({.argv = {program("postgres"), "-D", directory(node), "-c",
-                           fmt::format("port={}", port_of(node)), "-c",
-                           fmt::format("unix_socket_directories={}", sockets_), "-c",
-                           fmt::format("cluster_name=holdfast-{}",
-                                       node == Node::Primary ? "primary" : "standby")},
-                  .user = options_.user,
-                  .family = std::move(family),
-                  .log_path = log});
+/// Back to where the two histories parted, and what the other one has written since.
+/// Back to where the two histories parted, and what the other one has written since.
+Result<void> EmbeddedCluster::rewind(Node node, const Progress& progress) const {
+    progress(fmt::format("taking node {} back to where the other one took over", name_of(node)));
+    TRY(std::string done,
+        run({.argv = {program("pg_rewind"), "-D", directory(node), "--source-server",
+                      find_other(node, "holdfast_replication")},
+             .user = options_.user,
+             .family = options_.family},
+            rewind_timeout));
+    return {};
+}
+
+/// Until the other node is a primary whose control file says so: after a promotion the old timeline
+/// stands there until the first checkpoint, and pg_rewind goes by it.
+Result<void> EmbeddedCluster::wait_other_is_primary(Node node) const {
+    const MonoTime until = env_->now() + primary_patience;
+    for (;;) {
+        auto is = ask(find_other(node, "holdfast_replication"),
+                      "SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE "
+                      "(pg_control_checkpoint()).timeline_id = "
+                      "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END");
+        if (is && *is == "t") return {};
+        if (env_->now() >= until)
+            return fail(ErrorClass::Unavailable, "no_primary_to_follow",
+                        fmt::format("node {} is no primary: {}", name_of(other(node)),
+                                    is ? *is : is.error().message));
+        block_thread(poll_interval);
+    }
+}
+
+Result<void> EmbeddedCluster::follow(Node node, const Progress& progress) {
+    if (created(node) && follows(node)) return configure(node, false);
+    TRY_VOID(wait_other_is_primary(node));
+    bool complete = false;
+    if (created(node)) {
+        auto rewound = rewind(node, progress);
+        complete = rewound.has_value();
+        if (!rewound) progress(fmt::format("that failed ({})", rewound.error().message));
+    }
+    if (!complete) TRY_VOID(base_backup(node, progress));
+    // Both bring the other node's files along.
+    TRY_VOID(configure(node, false));
+    TRY_VOID(mark(node, standby_signal));
+    return mark(node, made_marker);
+}
+
+std::vector<std::string> EmbeddedCluster::command_line(Node node) const {
+    return {program("postgres"),
+            "-D",
+            directory(node),
+            "-c",
+            fmt::format("port={}", port_of(node)),
+            "-c",
+            fmt::format("unix_socket_directories={}", sockets_),
+            "-c",
+            fmt::format("cluster_name=holdfast-{}", name_of(node))};
 }
 
 Result<void> EmbeddedCluster::wait_ready(Node node, Duration timeout) const {
@@ -278,115 +367,106 @@ Result<void> EmbeddedCluster::wait_ready(Node node, Duration timeout) const {
 }
 
 Result<std::string> EmbeddedCluster::admin(Node node, const std::string& statement) const {
-    const std::string target = fmt::format(
-        "host={} port={} user={} passfile={} dbname=postgres connect_timeout={} "
-        "options='-c statement_timeout=10s -c synchronous_commit=local'",
-        sockets_, port_of(node), superuser, passfile(superuser), connect_timeout_s);
-    const Connection connection(PQconnectdb(target.c_str()), &PQfinish);
-    if (PQstatus(connection.get()) != CONNECTION_OK)
-        return fail(ErrorClass::Unavailable, "database_unreachable",
-                    PQerrorMessage(connection.get()));
-    const QueryAnswer answer(PQexec(connection.get(), statement.c_str()), &PQclear);
-    const auto status = PQresultStatus(answer.get());
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        return fail(ErrorClass::Unavailable, "database_refused",
-                    PQresultErrorMessage(answer.get()));
-    if (PQntuples(answer.get()) == 0) return std::string{};
-    return std::string(PQgetvalue(answer.get(), 0, 0));
+    return ask(fmt::format("host={} port={} user={} passfile={} dbname=postgres "
+                           "options='-c statement_timeout=10s -c synchronous_commit=local'",
+                           sockets_, port_of(node), superuser, passfile(superuser)),
+               statement);
 }
 
-Result<void> EmbeddedCluster::ensure_database() const {
+Result<void> EmbeddedCluster::ensure_database(Node primary) const {
     TRY(std::string there,
-        admin(
-            Node::Primary,
-            fmt::format("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{}')", database)));
+        admin(primary, fmt::format("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{}')",
+                                   database)));
     if (there == "t") return {};
-    TRY(std::string made, admin(Node::Primary, fmt::format("CREATE DATABASE {}", database)));
+    TRY(std::string made, admin(primary, fmt::format("CREATE DATABASE {}", database)));
     return {};
 }
 
-Result<void> EmbeddedCluster::make_log_ahead(Duration timeout) const {
+Result<void> EmbeddedCluster::make_log_ahead(Node primary, Duration timeout) const {
     // A commit that needs a segment that does not exist writes 16 MB of zeros and syncs them first,
     // 15 to 45 ms, with all others waiting. Segments that have been used up are renamed to future
     // ones by the next checkpoint, as many as min_wal_size says; max_wal_size is such that later
     // checkpoints come before these are used up.
     const MonoTime until = env_->now() + timeout;
     TRY(std::string used,
-        admin(Node::Primary, fmt::format("DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM "
-                                         "pg_logical_emit_message(false, 'holdfast', ''); "
-                                         "PERFORM pg_switch_wal(); END LOOP; END $$",
-                                         log_segments_ahead)));
-    for (Node node : {Node::Primary, Node::Standby}) {
-        TRY_VOID(wait_replayed(until));
+        admin(primary, fmt::format("DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM "
+                                   "pg_logical_emit_message(false, 'holdfast', ''); "
+                                   "PERFORM pg_switch_wal(); END LOOP; END $$",
+                                   log_segments_ahead)));
+    for (Node node : {primary, other(primary)}) {
+        TRY_VOID(wait_replayed(primary, until));
         TRY(std::string recycled, admin(node, "CHECKPOINT"));
     }
     return {};
 }
 
-Result<void> EmbeddedCluster::wait_replayed(MonoTime until) const {
-    TRY(std::string written, admin(Node::Primary, "SELECT pg_current_wal_flush_lsn()"));
+Result<void> EmbeddedCluster::wait_replayed(Node primary, MonoTime until) const {
+    TRY(std::string written, admin(primary, "SELECT pg_current_wal_flush_lsn()"));
+    const std::string question = fmt::format("SELECT pg_last_wal_replay_lsn() >= '{}'", written);
     while (true) {
-        TRY(std::string there,
-            admin(Node::Standby, fmt::format("SELECT pg_last_wal_replay_lsn() >= "
-                                             "'{}'",
-                                             written)));
+        TRY(std::string there, admin(other(primary), question));
         if (there == "t") return {};
         if (env_->now() >= until)
             return fail(
                 ErrorClass::Deadline, "standby_not_replaying",
-                fmt::format("the standby does not replay; see {}", log_path(Node::Standby)));
+                fmt::format("the standby does not replay; see {}", log_path(other(primary))));
         block_thread(poll_interval);
     }
 }
 
-Result<void> EmbeddedCluster::set_passwords() const {
+/// With the position reserved: what a standby that is away will need stays, up to
+/// max_slot_wal_keep_size.
+std::string EmbeddedCluster::slot_statement(Node node) {
+    return fmt::format(
+        "SELECT pg_create_physical_replication_slot('{0}', true)::text WHERE NOT EXISTS "
+        "(SELECT FROM pg_replication_slots WHERE slot_name = '{0}')",
+        standby_name_of(node));
+}
+
+Result<void> EmbeddedCluster::set_up_roles(Node primary) const {
     for (const char* role : login_roles) {
         TRY(SecretString secret, password(role));
-        TRY(std::string changed, admin(Node::Primary, fmt::format("ALTER ROLE {} PASSWORD '{}'",
-                                                                  role, secret.reveal())));
+        TRY(std::string changed,
+            admin(primary, fmt::format("ALTER ROLE {} PASSWORD '{}'", role, secret.reveal())));
     }
+    // What pg_rewind reads (PostgreSQL documentation, pg_rewind, Notes), and a place for each node
+    // to go on from when it was away.
+    TRY(std::string granted,
+        admin(primary,
+              "GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), "
+              "pg_stat_file(text, boolean), pg_read_binary_file(text), "
+              "pg_read_binary_file(text, bigint, bigint, boolean) TO holdfast_replication"));
+    TRY(std::string slot, admin(primary, slot_statement(other(primary))));
     return {};
 }
 
-Result<void> EmbeddedCluster::require_standby(bool required) const {
-    for (Node node : {Node::Primary, Node::Standby}) { // the same on both: roles may change
-        if (!created(node)) continue;
-        TRY_VOID(write_file_durably(
-            directory(node) + "/holdfast.conf",
-            fmt::format("# Kept by holdfast: who must have a commit before it is "
-                        "answered.\nsynchronous_standby_names = '{}'\n",
-                        required ? standby_name : ""),
-            0600, options_.user));
-    }
-    TRY(std::string reloaded, admin(Node::Primary, "SELECT pg_reload_conf()"));
-    return {};
+std::string EmbeddedCluster::url(std::string_view role) const {
+    const std::string sockets = percent_encoded(sockets_);
+    return fmt::format(
+        "postgresql://{}@/{}?host={},{}&port={},{}&passfile={}"
+        "&target_session_attrs=read-write",
+        role, database, sockets, sockets, port_of(Node::A), port_of(Node::B),
+        percent_encoded(passfile(role)));
 }
 
-Result<bool> EmbeddedCluster::standby_in_sync() const {
-    TRY(std::string answer,
-        admin(Node::Primary, fmt::format("SELECT EXISTS (SELECT FROM pg_stat_replication "
-                                         "WHERE application_name = '{}' AND state = 'streaming' "
-                                         "AND flush_lsn >= pg_current_wal_flush_lsn())",
-                                         standby_name)));
-    return answer == "t";
-}
-
-std::string EmbeddedCluster::url(Node node, std::string_view role) const {
-    return fmt::format("postgresql://{}@/{}?host={}&port={}&passfile={}", role, database,
+std::string EmbeddedCluster::url_of(Node node, std::string_view role) const {
+    return fmt::format("postgresql://{}@/postgres?host={}&port={}&passfile={}", role,
                        percent_encoded(sockets_), port_of(node), percent_encoded(passfile(role)));
 }
 
-std::string EmbeddedCluster::url_with_password(Node node, std::string_view role) const {
+std::string EmbeddedCluster::url_with_password(std::string_view role,
+                                               std::string_view attrs) const {
+    const std::string sockets = percent_encoded(sockets_);
     auto secret = password(role);
-    return fmt::format("postgresql://{}:{}@/{}?host={}&port={}", role,
-                       secret ? secret->reveal() : std::string{}, database,
-                       percent_encoded(sockets_), port_of(node));
+    return fmt::format("postgresql://{}:{}@/{}?host={},{}&port={},{}&target_session_attrs={}", role,
+                       secret ? secret->reveal() : std::string{}, database, sockets, sockets,
+                       port_of(Node::A), port_of(Node::B), attrs);
 }
 
 Result<void> EmbeddedCluster::destroy() const {
     std::error_code error;
-    for (const std::string& path : {directory(Node::Primary), directory(Node::Standby),
-                                    options_.data_directory + "/secrets", sockets_}) {
+    for (const std::string& path :
+         {directory(Node::A), directory(Node::B), options_.data_directory + "/secrets", sockets_}) {
         fs::remove_all(path, error);
         if (error) return fail(io_error("remove", path));
     }

@@ -1,15 +1,21 @@
 #pragma once
 
-// EmbeddedCluster: the private PostgreSQL pair of `holdfast up`: a primary and a synchronous
-// standby under the data directory, on unix sockets only, with page checksums.
+// EmbeddedCluster: the private PostgreSQL pair of `holdfast up`: two nodes, one of which is the
+// primary and the other its synchronous standby, under the data directory, on unix sockets only,
+// with page checksums. Which is which changes with time and is not written into any name: it is the
+// caller who knows (app/failover.h).
 //
-//   DATA/primary, DATA/standby   the clusters        DATA/secrets   a password file per role
+//   DATA/postgres-a, DATA/postgres-b   the nodes     DATA/secrets   a password file per role
 //   DATA/run (or a short path under /tmp when that is too long for a socket)
 //
-// This class knows how a node is made, configured and started, and how to tell that it serves;
-// who is started when, and what happens when one dies, is the supervisor's business
-// (app/supervisor.h). Nodes run as an unprivileged user when we are root. Every call may block for
-// seconds: use it at start-up, never on a serving loop.
+// This class knows how a node is made, configured and started, how one that was the primary becomes
+// a standby again, and how to tell that it serves; who is started when, and what happens when one
+// dies, is the supervisor's business (app/supervisor.h, app/cluster_keeper.h). Nodes run as an
+// unprivileged user when we are root. Every call may block for seconds: use it at start-up, never
+// on a serving loop.
+//
+// holdfast.conf in each node says how it finds the other and whom its commits wait for, so that
+// roles can change without editing anything but that file.
 //
 // Passwords are random, one per role, in files of mode 0600 in libpq's passfile form, so that a
 // URL names a file and never a password. The superuser's file belongs to whoever started us.
@@ -28,7 +34,9 @@
 
 namespace holdfast::db {
 
-enum class Node : std::uint8_t { Primary, Standby };
+enum class Node : std::uint8_t { A, B };
+constexpr Node other(Node node) { return node == Node::A ? Node::B : Node::A; }
+constexpr std::string_view name_of(Node node) { return node == Node::A ? "a" : "b"; }
 
 struct ClusterOptions {
     std::string data_directory; ///< absolute
@@ -44,7 +52,6 @@ using Progress = std::function<void(std::string_view)>;
 class EmbeddedCluster {
   public:
     static constexpr std::string_view database = "holdfast";
-    static constexpr std::string_view standby_name = "holdfast_standby";
 
     /// Finds the server programs and prepares directories and secrets; starts nothing.
     /// Errors: Unavailable "postgres_missing" (says what to install), Io.
@@ -52,34 +59,43 @@ class EmbeddedCluster {
 
     bool created(Node node) const;
     /// initdb with checksums, configuration, no standby required yet.
-    Result<void> create_primary(const Progress& progress);
-    /// Base backup of the running primary.
-    Result<void> create_standby(const Progress& progress);
+    Result<void> create(Node node, const Progress& progress);
+    /// Makes a node a standby of the other one, which runs as the primary: by a base backup when it
+    /// was never made, by pg_rewind when it was a primary itself, by a base backup when that fails.
+    /// Nothing of it may run.
+    Result<void> follow(Node node, const Progress& progress);
+    /// The node is configured as a standby (which it stays, when promoted, until it has read so).
+    bool follows(Node node) const;
 
-    /// Nothing of an earlier start may live; `family` finds what this one starts.
-    Result<ProcessName> start(Node node, std::string family) const;
+    /// The program of a node with its arguments. Nothing of an earlier start may live.
+    std::vector<std::string> command_line(Node node) const;
     /// Waits until the node accepts connections. Error Deadline "database_not_ready" with the tail
     /// of its log.
     Result<void> wait_ready(Node node, Duration timeout) const;
     /// Creates the database on the first start.
-    Result<void> ensure_database() const;
-    /// Gives every role its password, once the roles exist.
-    Result<void> set_passwords() const;
-    /// From now on a commit waits for the standby (or no more), by reload.
-    Result<void> require_standby(bool required) const;
-    /// The standby streams and its WAL is flushed up to the primary's: a commit will not wait for
-    /// catching up.
-    Result<bool> standby_in_sync() const;
+    Result<void> ensure_database(Node primary) const;
+    /// Gives every role its password and what it may do outside our database, once roles exist.
+    Result<void> set_up_roles(Node primary) const;
+    /// Of a node as a standby: its slot on the other one, and the application_name of its receiver.
+    static std::string standby_name_of(Node node);
+    /// The statement that makes a node's slot on the other one, unless it is there.
+    static std::string slot_statement(Node node);
+    /// How a node finds the other, and whether its commits wait for it. Counts from the next start
+    /// or reload.
+    Result<void> configure(Node node, bool wait_for_other) const;
 
     /// Makes the log's next segments on both nodes before a commit needs them, up to min_wal_size;
     /// later ones are recycled by checkpoints. Both must run and be in sync. Error Deadline
     /// "standby_not_replaying".
-    Result<void> make_log_ahead(Duration timeout) const;
+    Result<void> make_log_ahead(Node primary, Duration timeout) const;
 
-    /// Passwords by passfile, for processes of ours.
-    std::string url(Node node, std::string_view role) const;
-    /// With the password inside, for the ready file and for people.
-    std::string url_with_password(Node node, std::string_view role) const;
+    /// Both nodes, whoever is the primary now. Passwords by passfile, for processes of ours.
+    std::string url(std::string_view role) const;
+    /// One node, as `url`.
+    std::string url_of(Node node, std::string_view role) const;
+    /// Both nodes with the password inside, for the ready file and for people. `attrs` as libpq's
+    /// target_session_attrs: read-write, prefer-standby.
+    std::string url_with_password(std::string_view role, std::string_view attrs) const;
 
     std::string directory(Node node) const;
     std::string log_path(Node node) const;
@@ -94,8 +110,14 @@ class EmbeddedCluster {
     std::string passfile(std::string_view role) const;
     Result<SecretString> password(std::string_view role) const;
     std::string configuration() const;
-    /// Until the standby has replayed all that the primary has written.
-    Result<void> wait_replayed(MonoTime until) const;
+    std::string find_other(Node node, std::string_view role) const;
+    Result<void> make_directory(Node node) const;
+    Result<void> base_backup(Node node, const Progress& progress) const;
+    Result<void> rewind(Node node, const Progress& progress) const;
+    Result<void> wait_other_is_primary(Node node) const;
+    Result<void> mark(Node node, std::string_view file) const;
+    /// Until the other node has replayed all that the primary has written.
+    Result<void> wait_replayed(Node primary, MonoTime until) const;
     Result<std::string> admin(Node node, const std::string& statement) const;
 
     Env* env_;

@@ -79,7 +79,9 @@ std::optional<Breach> lone_sync_standby(const Facts& facts) {
         return kept ? standby.state == "streaming" : can_confirm(standby);
     });
     const bool supervised = std::ranges::any_of(standbys, [](const Standby& standby) {
-        return can_confirm(standby) && standby.name == db::EmbeddedCluster::standby_name;
+        return can_confirm(standby) &&
+               (standby.name == db::EmbeddedCluster::standby_name_of(db::Node::A) ||
+                standby.name == db::EmbeddedCluster::standby_name_of(db::Node::B));
     });
     if (candidates > 1 || supervised) return std::nullopt;
     return Breach{candidates == 0 ? Severity::Fail : Severity::Warn,

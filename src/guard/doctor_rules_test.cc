@@ -219,7 +219,7 @@ const Example durability_examples[] = {
      },
      [](Facts& f) { setting(primary(f), "synchronous_standby_names").clear(); }},
     {"lone_sync_standby",
-     [](Facts& f) { primary(f).standbys = {{"holdfast_standby", "streaming", "sync"}}; },
+     [](Facts& f) { primary(f).standbys = {{"holdfast_b", "streaming", "sync"}}; },
      [](Facts& f) { primary(f).standbys->pop_back(); }},
     {"data_in_memory", [](Facts& f) { f.data.reset(); },
      [](Facts& f) { f.data = Directory{"/dev/shm/holdfast", "tmpfs", 0}; }},

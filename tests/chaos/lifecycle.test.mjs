@@ -44,14 +44,14 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
     const stripe = () =>
       new Stripe(platform.ready.secret_key, platform.stripeOptions({ maxNetworkRetries: 0 }));
     const first = await stripe().paymentIntents.create(order);
-    for (const node of ['primary', 'standby']) {
+    for (const node of ['postgres-a', 'postgres-b']) {
       const log = readdirSync(`${platform.directory}/data/${node}/pg_wal`);
       assert.ok(log.length > 30, `${node} has its log's next segments (${log.length})`);
     }
     const status = async (path) =>
       (await platform.raw('GET', path, { key: null }).catch(() => ({ status: 0 }))).status;
 
-    const primary = platform.services().find((s) => s.name === 'postgres-primary');
+    const primary = platform.services().find((s) => s.name === 'postgres-a');
     const processes = withChildren(primary.pid);
     for (const pid of processes) process.kill(pid, 'SIGSTOP');
     await until('not ready', async () => (await status('/readyz')) === 503, 1_000 * slowdown);
