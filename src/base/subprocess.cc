@@ -25,6 +25,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::string_view family_variable = "PROCESS_FAMILY";
+/// Whose processes have nothing but their working directory to be known by.
+constexpr std::string_view postgres_program = "postgres";
 constexpr std::size_t captured_output_max = 1 << 20;
 constexpr std::size_t error_tail_max = 2000;
 
@@ -240,22 +242,44 @@ bool carries(pid_t pid, std::string_view family) {
     return false;
 }
 
+/// Of a server whose directory the family names, or one in it.
+bool works_in(pid_t pid, const std::filesystem::path& directory) {
+    namespace fs = std::filesystem;
+    const fs::path process = fs::path("/proc") / std::to_string(pid);
+    std::error_code error;
+    // " (deleted)" is behind the name of a program that was upgraded meanwhile.
+    const std::string program = fs::read_symlink(process / "exe", error).filename();
+    if (error || program.substr(0, program.find(' ')) != postgres_program) return false;
+    const fs::path working = fs::read_symlink(process / "cwd", error);
+    if (error) return false;
+    return std::mismatch(directory.begin(), directory.end(), working.begin(), working.end())
+               .first == directory.end();
+}
+
 /// A session keeps its leader's pid as its number, and that pid is not reused while the session has
 /// members.
 template <class F>
 void for_each_member(const ProcessName& leader, std::string_view family, F&& visit) {
+    const std::filesystem::path directory =
+        std::filesystem::path(family).lexically_normal(); // "a//b" is a/b
     for_each_process([&](pid_t pid, const Stat& stat) {
         if (stat.state == 'Z' || stat.state == 'X') return;
         const bool in_session =
             leader.pid != 0 && stat.session == leader.pid && stat.start_ticks >= leader.start_ticks;
-        if (in_session || (!family.empty() && carries(pid, family))) visit(pid);
+        if (in_session || (!family.empty() && (carries(pid, family) || works_in(pid, directory))))
+            visit(pid);
     });
 }
 
 } // namespace
 
-void signal_family(const ProcessName& leader, std::string_view family, int signal) {
-    for_each_member(leader, family, [&](pid_t pid) { ::kill(pid, signal); });
+int signal_family(const ProcessName& leader, std::string_view family, int signal) {
+    int count = 0;
+    for_each_member(leader, family, [&](pid_t pid) {
+        ::kill(pid, signal);
+        ++count;
+    });
+    return count;
 }
 
 int family_members(const ProcessName& leader, std::string_view family) {

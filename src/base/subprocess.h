@@ -3,9 +3,13 @@
 // Subprocess: starting, watching and certainly ending other programs.
 //
 // Every child leads a session of its own and can carry a `family`, a text in its environment that
-// all it starts inherit, so that everything it started can be found and killed with it: a CPU-busy
-// PostgreSQL backend is in a session of its own and outlives kill -9 of its postmaster by seconds.
-// Families nest: who asks for "a" means "a//b" as well.
+// all it starts inherit, so that everything it started can be found and killed with it. Families
+// nest: who asks for "a" means "a//b" as well.
+//
+// A PostgreSQL backend is in a session of its own, overwrites its environment with its title, and
+// outlives kill -9 of its postmaster: by seconds when it is busy, for ever when it is stopped. What
+// it can't hide is where it works: a `postgres` whose working directory is in the directory that a
+// family names ("/data//postgres-a" is /data/postgres-a) belongs to it too.
 //
 // A process is named by pid *and* start time (/proc/PID/stat), because pids are reused; that pair
 // can be written down and checked by a later process.
@@ -70,9 +74,10 @@ struct SpawnOptions {
 /// Errors: Io "spawn_failed" when the program can't be executed.
 Result<ProcessName> spawn(const SpawnOptions& options);
 
-/// Signals every process of the session that `leader` leads, the leader included, and everybody who
-/// carries `family` unless that is empty. No leader (ProcessName{}): the family alone.
-void signal_family(const ProcessName& leader, std::string_view family, int signal);
+/// Signals every process of the session that `leader` leads, the leader included, and everybody of
+/// `family` unless that is empty. No leader (ProcessName{}): the family alone. How many were there;
+/// who kills until there are none has missed nobody that was forked meanwhile.
+int signal_family(const ProcessName& leader, std::string_view family, int signal);
 /// Live ones of these, zombies not counted.
 int family_members(const ProcessName& leader, std::string_view family);
 

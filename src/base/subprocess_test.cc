@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 
 #include <sched.h>
 
@@ -78,6 +80,34 @@ TEST(Subprocess, FamiliesNest) {
     signal_family({}, family, SIGKILL);
     while (family_members({}, family) > 0) ::sched_yield();
     while (!reap_child()) ::sched_yield();
+}
+
+/// As a PostgreSQL backend is: another session, an environment without the family.
+TEST(Subprocess, AServerIsKnownByTheDirectoryItWorksIn) {
+    namespace fs = std::filesystem;
+    std::string name = testing::TempDir() + "family-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    const fs::path data = fs::canonical(name);
+    for (const char* directory : {"postgres-a", "postgres-ab"})
+        fs::create_directory(data / directory);
+    fs::copy_file("/bin/sleep", data / "postgres");
+    const auto start = [&data](const std::string& program, const char* directory) {
+        return spawn({.argv = {program, "1000"}, .working_directory = data / directory}).value();
+    };
+    const ProcessName backend = start(data / "postgres", "postgres-a");
+    const ProcessName other = start(data / "postgres", "postgres-ab");
+    const ProcessName somebody = start("/bin/sleep", "postgres-a"); // a person's, say
+    EXPECT_EQ(family_members({}, data.string() + "//postgres-a"), 1);
+    EXPECT_EQ(family_members({}, data.string()), 2);
+    ::kill(backend.pid, SIGSTOP);
+    while (signal_family({}, data.string() + "//postgres-a", SIGKILL) > 0) ::sched_yield();
+    EXPECT_FALSE(is_alive(backend));
+    EXPECT_TRUE(is_alive(other));
+    EXPECT_TRUE(is_alive(somebody));
+    for (const ProcessName& process : {other, somebody}) ::kill(process.pid, SIGKILL);
+    for (int ended = 0; ended < 3;)
+        if (reap_child()) ++ended;
+    fs::remove_all(data);
 }
 
 TEST(Subprocess, TheEnvironmentIsMinimal) {
