@@ -22,6 +22,7 @@ namespace holdfast::app {
 namespace {
 
 constexpr Duration turn = std::chrono::milliseconds{100};
+constexpr Duration turn_while_ending = std::chrono::milliseconds{10};
 constexpr Duration leftover_patience = std::chrono::seconds{5};
 
 Error io_error(std::string_view what, const std::string& path) {
@@ -142,25 +143,23 @@ Result<void> Supervisor::write_state() const {
 
 void Supervisor::end(Running& running, int signal, Duration patience) const {
     if (!running.process) return;
+    const std::string& family = running.service.family;
     // The leader knows how to end its own children; the session is for what it left.
-    if (signal != SIGKILL && is_alive(*running.process))
-        ::kill(running.process->pid, signal);
-    else
-        signal_family(*running.process, running.service.family, SIGKILL);
-    MonoTime until = env_.now() + patience;
-    bool killed = false;
-    while (family_members(*running.process, running.service.family) > 0) {
+    bool asked = signal != SIGKILL && !running.ending && is_alive(*running.process);
+    if (asked) ::kill(running.process->pid, signal);
+    MonoTime until = env_.now() + (asked ? patience : kill_patience);
+    while ((asked ? family_members(*running.process, family)
+                  : signal_family(*running.process, family, SIGKILL)) > 0) {
         while (reap_child()) {
         }
         if (env_.now() >= until) {
-            if (killed) {
-                BUG("a killed session does not go away");
+            if (!asked) {
+                BUG("a killed service does not go away");
                 return;
             }
             log::warn("service_killed", {{"service", running.service.name}});
-            signal_family(*running.process, running.service.family, SIGKILL);
             until = env_.now() + kill_patience;
-            killed = true;
+            asked = false;
         }
         block_thread(std::chrono::milliseconds{5});
     }
@@ -186,25 +185,43 @@ void Supervisor::note_exits() {
     while (reap_child()) {
     }
     for (Running& running : services_) {
-        if (!running.process || is_alive(*running.process)) continue;
-        if (env_.now() - running.started > healthy_after) running.pause = restart_pause_min;
-        note_end(running);
+        if (!running.process) continue;
+        if (!running.ending && !is_alive(*running.process)) begin_end(running);
+        if (running.ending) note_if_gone(running);
     }
 }
 
-void Supervisor::note_end(Running& running) {
-    log::error("service_ended", {{"service", running.service.name},
-                                 {"pid", running.process->pid},
-                                 {"restart_in_ms", running.pause.count() / 1000}});
-    end(running, SIGKILL, kill_patience); // what it left of its session
+void Supervisor::begin_end(Running& running) const {
+    log::error("service_ended", {{"service", running.service.name}, {"pid", running.process->pid}});
+    running.ending = true;
+    running.overdue_at = env_.now() + kill_patience;
+    signal_family(*running.process, running.service.family, SIGKILL);
+}
+
+void Supervisor::note_if_gone(Running& running) {
+    if (signal_family(*running.process, running.service.family, SIGKILL) > 0) {
+        if (env_.now() < running.overdue_at) return;
+        BUG("a killed service does not go away");
+        running.overdue_at = env_.now() + kill_patience;
+        return;
+    }
+    while (reap_child()) {
+    }
+    if (env_.now() - running.started > healthy_after) running.pause = restart_pause_min;
+    running.process.reset();
+    running.ending = false;
     running.restart_at = env_.now() + running.pause;
     running.pause = std::min(running.pause * 2, restart_pause_max);
     if (running.service.ended) running.service.ended();
 }
 
+bool Supervisor::anything_ending() const {
+    return std::ranges::any_of(services_, [](const Running& running) { return running.ending; });
+}
+
 void Supervisor::kill(const std::string& name) {
     for (Running& running : services_)
-        if (running.service.name == name && running.process) note_end(running);
+        if (running.service.name == name && running.process && !running.ending) begin_end(running);
 }
 
 void Supervisor::restart_due() {
@@ -233,7 +250,8 @@ void Supervisor::restart_due() {
 void Supervisor::watch(const std::function<bool()>& until_done) {
     while (!asked_to_stop_ && !until_done()) {
         loop_.restart();
-        loop_.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(turn));
+        const Duration pause = anything_ending() ? turn_while_ending : turn;
+        loop_.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(pause));
         if (asked_to_stop_) return;
         note_exits();
         restart_due();

@@ -3,9 +3,11 @@
 // Supervisor: keeps a set of services running, each a process in a session of its own.
 //
 // A service that ends is started again, after a pause that doubles from 100 ms to 5 s and is
-// forgotten after a minute of health. Before a restart the whole session of the old process is
-// killed and confirmed gone, with all that carries its family: a PostgreSQL backend may outlive its
-// postmaster by seconds, and two servers on one data directory would be the end of it.
+// forgotten after a minute of health. Before a restart everything of the old process is killed
+// until nothing is left, its session and its family: a PostgreSQL backend may outlive its
+// postmaster, and two servers on one data directory would be the end of it. Nobody waits for that:
+// it is looked at every few milliseconds, and what does not go away (a process that the kernel
+// holds on a dead disk) leaves its service ended, neither started again nor reported as gone.
 //
 // What runs is written to DATA/supervisor.json (pid and start time of each, fsynced), so that the
 // next supervisor finds what a killed one left: it ends those processes in order and starts anew,
@@ -38,8 +40,8 @@ struct Service {
     std::function<Result<ProcessName>()> start;
     int stop_signal = 0;
     Duration stop_patience{};
-    /// It has ended, and nothing of it lives any more; what is decided here holds before it is
-    /// started again. May be empty. Not called by stop().
+    /// Nothing of it lives any more; what is decided here holds before it is started again. May be
+    /// empty. Not called by stop().
     std::function<void()> ended;
 };
 
@@ -61,7 +63,7 @@ class Supervisor {
     Result<void> start(Service service);
     /// True while the service's process lives.
     bool running(const std::string& name) const;
-    /// Ends a service at once, with all it started; it is started again like one that ended.
+    /// Begins to kill a service and all it started; it is started again like one that ended.
     void kill(const std::string& name);
 
     /// Starts again what ended, until SIGTERM or SIGINT arrives or `until_done` says true.
@@ -74,7 +76,9 @@ class Supervisor {
   private:
     struct Running {
         Service service;
-        std::optional<ProcessName> process;
+        std::optional<ProcessName> process; ///< until nothing of it is left
+        bool ending = false;                ///< it is being killed
+        MonoTime overdue_at{};              ///< by when it should be gone
         MonoTime started{};
         MonoTime restart_at{};
         Duration pause = restart_pause_min;
@@ -83,8 +87,10 @@ class Supervisor {
     Result<void> end_leftovers();
     Result<void> write_state() const;
     void end(Running& running, int signal, Duration patience) const;
+    void begin_end(Running& running) const;
     void note_exits();
-    void note_end(Running& running);
+    void note_if_gone(Running& running);
+    bool anything_ending() const;
     void listen();
     void restart_due();
 
