@@ -12,15 +12,16 @@
 namespace holdfast::app {
 
 Result<PairState> load_pair_state(const std::string& path) {
-    if (::access(path.c_str(), F_OK) != 0) return PairState{};
-    TRY(std::string text, read_file(path));
     const auto invalid = [&path] {
-        return fail(ErrorClass::Invalid, "cluster_state_invalid",
-                    fmt::format("{} does not say which database is the primary; restore it, or "
-                                "write it by hand: {{\"primary\":\"a\",\"epoch\":1,"
-                                "\"promotable\":false}}",
-                                path));
+        return fail(
+            ErrorClass::Invalid, "cluster_state_invalid",
+            fmt::format("{} does not say which of the two databases is the primary; restore "
+                        "it, or, if you know which one took payments last, write it by "
+                        "hand: {{\"primary\":\"a\",\"epoch\":1,\"promotable\":false}}",
+                        path));
     };
+    if (::access(path.c_str(), F_OK) != 0) return invalid();
+    TRY(std::string text, read_file(path));
     auto parsed = parse_json(text);
     if (!parsed) return invalid();
     auto primary = json_text(*parsed, "primary");
@@ -43,15 +44,37 @@ Result<void> store_pair_state(const std::string& path, const PairState& state,
     return write_file_durably(path, std::move(w).take() + "\n", 0640, owner);
 }
 
+namespace {
+
+PairMove of_a_lost_primary(const PairState& state, const PairFacts& facts,
+                           const FailoverLimits& limits) {
+    if (state.promotable && facts.standby_silent <= limits.witness_max) return PairMove::Promote;
+    if (facts.primary_runs && facts.primary_mute > limits.mute_max) return PairMove::RestartPrimary;
+    return PairMove::None;
+}
+
+/// Commits wait in vain, or what they should wait for is not so.
+bool must_degrade(const PairState& state, const PrimarySays& primary, bool away) {
+    if (state.promotable) return away || !primary.commits_wait;
+    return primary.commits_wait && (away || !primary.standby_caught_up);
+}
+
+} // namespace
+
 PairMove next_move(const PairState& state, const PairFacts& facts, const FailoverLimits& limits) {
-    const bool primary_lost = !facts.primary_runs || facts.primary_silent > limits.silence_max;
-    if (primary_lost) {
-        const bool can_take_over = state.promotable && facts.standby_silent <= limits.witness_max;
-        return can_take_over ? PairMove::Promote : PairMove::None;
-    }
-    if (state.promotable)
-        return facts.standby_away > limits.standby_away_max ? PairMove::Degrade : PairMove::None;
-    return facts.standby_caught_up ? PairMove::Resynchronize : PairMove::None;
+    if (!facts.primary_runs || facts.primary_silent > limits.silence_max)
+        return of_a_lost_primary(state, facts, limits);
+    if (!facts.primary) return PairMove::None; // it is asked again
+    const PrimarySays& primary = *facts.primary;
+    if (primary.in_recovery) return PairMove::FinishPromotion;
+    const bool away = primary.standby_away > limits.standby_away_max;
+    if (must_degrade(state, primary, away)) return PairMove::Degrade;
+    if (!primary.slot_good) return PairMove::MakeSlot;
+    if (!primary.settled) return PairMove::Checkpoint;
+    if (!state.promotable && primary.standby_caught_up && !away) return PairMove::Resynchronize;
+    if (facts.standby_useless > limits.standby_useless_max) return PairMove::RemakeStandby;
+    if (facts.standby_mute > limits.mute_max) return PairMove::RestartStandby;
+    return PairMove::None;
 }
 
 } // namespace holdfast::app

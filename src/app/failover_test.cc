@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 
 namespace holdfast::app {
 namespace {
@@ -18,7 +19,15 @@ constexpr PairState together{.promotable = true};
 constexpr PairState alone{.promotable = false};
 
 /// Both nodes well and in sync.
-PairFacts well() { return {.standby_caught_up = true}; }
+PairFacts well() { return {.primary = PrimarySays{.standby_caught_up = true}}; }
+
+/// Commits don't wait, and the standby is not there.
+PairFacts given_up() { return {.primary = PrimarySays{.commits_wait = false, .standby_away = 1h}}; }
+
+template <class Change> PairFacts but(PairFacts facts, Change change) {
+    change(facts);
+    return facts;
+}
 
 struct Case {
     const char* what;
@@ -27,64 +36,172 @@ struct Case {
     PairMove move;
 };
 
-TEST(Failover, Table) {
-    const auto with = [](auto change) {
-        PairFacts facts = well();
-        change(facts);
-        return facts;
-    };
-    const Case cases[] = {
-        {"all is well", together, well(), PairMove::None},
-        {"the primary has ended", together, with([](auto& f) { f.primary_runs = false; }),
-         PairMove::Promote},
-        {"the primary is frozen", together, with([](auto& f) { f.primary_silent = 4s; }),
-         PairMove::Promote},
-        {"the primary is slow", together, with([](auto& f) { f.primary_silent = 2s; }),
-         PairMove::None},
-        {"the primary has ended, the standby lacks commits", alone,
-         with([](auto& f) { f.primary_runs = false; }), PairMove::None},
-        {"the primary has ended, the standby is silent", together, with([](auto& f) {
-             f.primary_runs = false;
-             f.standby_silent = 2s;
-         }),
-         PairMove::None},
-        {"the standby is away", together, with([](auto& f) {
-             f.standby_caught_up = false;
-             f.standby_away = 3s;
-         }),
-         PairMove::Degrade},
-        {"the standby was away for a moment", together, with([](auto& f) {
-             f.standby_caught_up = false;
-             f.standby_away = 1s;
-         }),
-         PairMove::None},
-        {"both are away", together, with([](auto& f) {
-             f.primary_silent = 4s;
-             f.standby_silent = 4s;
-             f.standby_away = 4s;
-         }),
-         PairMove::None},
-        {"the standby is back", alone, well(), PairMove::Resynchronize},
-        {"the standby is on its way", alone, with([](auto& f) { f.standby_caught_up = false; }),
-         PairMove::None},
-    };
+void expect(std::initializer_list<Case> cases) {
     for (const Case& c : cases) EXPECT_EQ(next_move(c.state, c.facts, limits), c.move) << c.what;
 }
 
-Duration any_duration() { return std::chrono::milliseconds{*rc::gen::inRange(0, 6000)}; }
+TEST(Failover, ALostPrimary) {
+    const auto ended = [](auto& f) { f.primary_runs = false; };
+    expect({
+        {"all is well", together, well(), PairMove::None},
+        {"it has ended", together, but(well(), ended), PairMove::Promote},
+        {"it is frozen", together, but(well(), [](auto& f) { f.primary_silent = 4s; }),
+         PairMove::Promote},
+        {"it is slow", together, but(well(), [](auto& f) { f.primary_silent = 2s; }),
+         PairMove::None},
+        {"it has ended, the standby lacks commits", alone, but(well(), ended), PairMove::None},
+        {"it has ended, the standby is silent", together,
+         but(well(),
+             [](auto& f) {
+                 f.primary_runs = false;
+                 f.standby_silent = 2s;
+             }),
+         PairMove::None},
+        {"it is frozen, the standby lacks commits", alone,
+         but(well(),
+             [](auto& f) {
+                 f.primary_silent = 31s;
+                 f.primary_mute = 31s;
+             }),
+         PairMove::RestartPrimary},
+        {"it recovers, the standby lacks commits", alone,
+         but(well(), [](auto& f) { f.primary_silent = 1h; }), PairMove::None},
+        {"both are frozen", together,
+         but(well(),
+             [](auto& f) {
+                 f.primary_silent = f.primary_mute = f.standby_silent = f.standby_mute = 31s;
+             }),
+         PairMove::RestartPrimary},
+        {"it was promoted by decision only",
+         alone,
+         {.primary = PrimarySays{.in_recovery = true}},
+         PairMove::FinishPromotion},
+    });
+}
 
-RC_GTEST_PROP(Failover, WhoLacksCommitsIsNeverPromotedAndWhoIsSilentNeitherGivenUp, ()) {
-    const PairState state{.promotable = *rc::gen::arbitrary<bool>()};
-    const PairFacts facts{.primary_runs = *rc::gen::arbitrary<bool>(),
-                          .primary_silent = any_duration(),
-                          .standby_silent = any_duration(),
-                          .standby_caught_up = *rc::gen::arbitrary<bool>(),
-                          .standby_away = any_duration()};
+TEST(Failover, ALostStandby) {
+    const auto away = [](Duration lasting) {
+        return but(well(), [lasting](auto& f) { f.primary->standby_away = lasting; });
+    };
+    expect({
+        {"away", together, away(3s), PairMove::Degrade},
+        {"away for a moment", together, away(1s), PairMove::None},
+        {"away, and commits wait although it was given up", alone, away(3s), PairMove::Degrade},
+        {"behind, and commits wait although it was given up", alone,
+         but(well(), [](auto& f) { f.primary->standby_caught_up = false; }), PairMove::Degrade},
+        {"trusted, and nobody waits for it", together,
+         but(well(), [](auto& f) { f.primary->commits_wait = false; }), PairMove::Degrade},
+        {"nobody said", together, {}, PairMove::None},
+        {"given up", alone, given_up(), PairMove::None},
+        {"connected, but not heard of", alone,
+         but(given_up(), [](auto& f) { f.primary->standby_caught_up = true; }), PairMove::None},
+        {"back", alone, but(well(), [](auto& f) { f.primary->commits_wait = false; }),
+         PairMove::Resynchronize},
+        {"back, and commits wait already", alone, well(), PairMove::Resynchronize},
+        {"on its way", alone, but(given_up(), [](auto& f) { f.primary->standby_away = 0s; }),
+         PairMove::None},
+        {"has nothing to go on from", alone,
+         but(given_up(), [](auto& f) { f.primary->slot_good = false; }), PairMove::MakeSlot},
+        {"can't be told where to go on from", alone,
+         but(given_up(), [](auto& f) { f.primary->settled = false; }), PairMove::Checkpoint},
+        {"frozen", alone, but(given_up(), [](auto& f) { f.standby_mute = 31s; }),
+         PairMove::RestartStandby},
+        {"frozen, but streaming", together, but(well(), [](auto& f) { f.standby_mute = 31s; }),
+         PairMove::RestartStandby},
+        {"useless", alone, but(given_up(), [](auto& f) { f.standby_useless = 11min; }),
+         PairMove::RemakeStandby},
+    });
+}
+
+bool either() { return *rc::gen::arbitrary<bool>(); }
+Duration any_duration() {
+    return *rc::gen::oneOf(
+        rc::gen::map(rc::gen::inRange(0, 6000), [](int ms) { return Duration(ms * 1ms); }),
+        rc::gen::element(Duration(1min), Duration(1h), Duration::max()));
+}
+
+PairFacts any_facts() {
+    PairFacts facts{.primary_runs = either(),
+                    .primary_silent = any_duration(),
+                    .primary_mute = any_duration(),
+                    .standby_silent = any_duration(),
+                    .standby_mute = any_duration(),
+                    .standby_useless = any_duration()};
+    if (either())
+        facts.primary = PrimarySays{.in_recovery = either(),
+                                    .commits_wait = either(),
+                                    .standby_caught_up = either(),
+                                    .standby_away = any_duration(),
+                                    .slot_good = either(),
+                                    .settled = either()};
+    return facts;
+}
+
+RC_GTEST_PROP(Failover, WhoMayLackACommitIsNeverPromoted, ()) {
+    const PairState state{.promotable = either()};
+    const PairFacts facts = any_facts();
     const PairMove move = next_move(state, facts, limits);
     const bool lost = !facts.primary_runs || facts.primary_silent > limits.silence_max;
-    if (move == PairMove::Promote) RC_ASSERT(state.promotable && lost);
-    if (move == PairMove::Degrade) RC_ASSERT(!lost);
-    if (move == PairMove::Resynchronize) RC_ASSERT(!lost && facts.standby_caught_up);
+    if (move == PairMove::Promote)
+        RC_ASSERT(state.promotable && lost && facts.standby_silent <= limits.witness_max);
+    if (move == PairMove::RestartPrimary) RC_ASSERT(lost && facts.primary_runs);
+    if (lost)
+        RC_ASSERT(move == PairMove::None || move == PairMove::Promote ||
+                  move == PairMove::RestartPrimary);
+    // Who is trusted must be waited for and there; who is not waited for is not trusted.
+    if (!lost && facts.primary && !facts.primary->in_recovery && state.promotable &&
+        (!facts.primary->commits_wait || facts.primary->standby_away > limits.standby_away_max))
+        RC_ASSERT(move == PairMove::Degrade);
+    if (move == PairMove::Resynchronize)
+        RC_ASSERT(facts.primary->standby_caught_up &&
+                  facts.primary->standby_away <= limits.standby_away_max);
+}
+
+/// Whatever is wrong and stays so for long, somebody does something about it: a move, or the
+/// supervisor, who starts what has ended, or the node, which recovers, copies or catches up.
+RC_GTEST_PROP(Failover, NothingWaitsForEver, ()) {
+    const auto lasting = [](bool wrong) { return wrong ? Duration(1h) : Duration{}; };
+    const bool recovers = either(); // says "starting up": mute it is not
+    const bool silent = either();
+    const bool heard = either();
+    PairFacts facts{.primary_runs = either(),
+                    .primary_silent = lasting(silent),
+                    .primary_mute = lasting(silent && !recovers),
+                    .standby_silent = lasting(either()),
+                    .standby_mute = lasting(either()),
+                    .standby_useless = lasting(!heard && either())}; // else it is copied
+    if (!silent)
+        facts.primary = PrimarySays{.in_recovery = either(),
+                                    .commits_wait = either(),
+                                    .standby_caught_up = heard && either(),
+                                    .standby_away = lasting(!heard),
+                                    .slot_good = either(),
+                                    .settled = either()};
+    const PairState state{.promotable = either()};
+    if (next_move(state, facts, limits) != PairMove::None) return;
+    if (!facts.primary_runs || (silent && recovers)) return;
+    RC_ASSERT(facts.primary.has_value());
+    const PrimarySays& says = *facts.primary;
+    RC_ASSERT(!says.in_recovery && says.slot_good && says.settled);
+    RC_ASSERT(facts.standby_mute == 0s && facts.standby_useless == 0s);
+    if (state.promotable)
+        RC_ASSERT(says.commits_wait && heard);
+    else
+        RC_ASSERT(!says.commits_wait && !says.standby_caught_up); // payments go on, it catches up
+}
+
+TEST(Absence, CountsWhatWasLookedAt) {
+    MonoTime now{};
+    Absence absence;
+    absence.seen(now += 5s);
+    EXPECT_EQ(absence.lasting(), 0s);
+    absence.missed(now += 500ms);
+    absence.missed(now += 500ms);
+    EXPECT_EQ(absence.lasting(), 1s);
+    absence.missed(now += 10s); // nobody looked for so long
+    EXPECT_EQ(absence.lasting(), 2s);
+    absence.note(true, now += 1s);
+    EXPECT_EQ(absence.lasting(), 0s);
 }
 
 class StateFile : public testing::Test {
@@ -98,13 +215,14 @@ class StateFile : public testing::Test {
 };
 
 TEST_F(StateFile, ComesBackAsItWasStored) {
-    EXPECT_EQ(*load_pair_state(path()), PairState{}) << "there is none yet";
     const PairState state{.primary = db::Node::B, .epoch = 7, .promotable = true};
     ASSERT_TRUE(store_pair_state(path(), state, std::nullopt));
     EXPECT_EQ(*load_pair_state(path()), state);
 }
 
 TEST_F(StateFile, IsNeverGuessed) {
+    ASSERT_FALSE(load_pair_state(path())) << "there is none";
+    EXPECT_EQ(load_pair_state(path()).error().code, "cluster_state_invalid");
     for (const char* text :
          {"", "{}", "[]", R"({"primary":"c","epoch":1,"promotable":true})",
           R"({"primary":"a","promotable":true})", R"({"primary":"a","epoch":1})"}) {

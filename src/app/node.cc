@@ -19,7 +19,11 @@ Result<void> run_node(const NodeOptions& options) {
         return fail(ErrorClass::Invalid, "node_invalid", "--node is a or b");
     const db::Node node = options.node == "a" ? db::Node::A : db::Node::B;
     TRY(PairState pair, load_pair_state(options.data + "/cluster.json"));
-    TRY(auto cluster, db::EmbeddedCluster::open(env, {.data_directory = options.data}));
+    // The programs that copy a node are of our family: killed with us, before anybody starts again.
+    TRY(auto cluster,
+        db::EmbeddedCluster::open(
+            env, {.data_directory = options.data,
+                  .family = fmt::format("{}//postgres-{}", options.data, options.node)}));
     const auto say = [&options](std::string_view text) {
         fmt::print(stderr, "holdfast node {}: {}\n", options.node, text);
     };

@@ -13,7 +13,9 @@
 #include "net/http_client.h"
 
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <vector>
@@ -74,11 +76,14 @@ class Platform {
         std::string name;
         std::uint16_t admin_port;
     };
+    Result<PairState> known_state() const;
     Result<void> start_cluster();
+    Result<void> fill_cluster(Node primary);
     Result<void> start_node(Node node);
     Result<void> wait_in_sync(Duration patience);
     Result<void> start_acquirer();
     Result<void> start_serve(const std::string& role, int number);
+    template <class Work> Result<void> aside(Work work);
     Result<void> wait_until_ready();
     Result<std::uint16_t> reserve(std::uint16_t port);
     Service program_service(std::string name, std::vector<std::string> arguments,
@@ -153,32 +158,84 @@ Result<void> Platform::start_node(Node node) {
                               .ended = [this, node] { keeper_->ended(node); }});
 }
 
+/// Runs what blocks, while the supervisor and the keeper go on: a migration waits for commits, and
+/// commits for a standby that the keeper may have to give up.
+template <class Work> Result<void> Platform::aside(Work work) {
+    std::optional<Result<void>> answer;
+    std::atomic<bool> done = false;
+    Offload thread({.name = "start", .threads = 1});
+    TRY_VOID(thread.run(std::move(work), [&](Result<void> result) {
+        answer = std::move(result);
+        done = true;
+        boost::asio::post(loop_, [this] { loop_.stop(); }); // ends the turn of watch()
+    }));
+    supervisor_.watch([&done] { return done.load(); });
+    thread.shutdown(); // when we are asked to stop: what was begun is ended first
+    if (supervisor_.asked_to_stop())
+        return fail(ErrorClass::Unavailable, "interrupted", "stopped before it was ready");
+    return std::move(*answer);
+}
+
+/// Which node is the primary, where that is known; that of a new pair, where there is none. Where
+/// nothing says so it must not be guessed: the other one would be made its standby.
+Result<PairState> Platform::known_state() const {
+    const bool made = cluster_->made(Node::A) || cluster_->made(Node::B);
+    const std::string path = data_.file("cluster.json");
+    if (cluster_->earlier_layout())
+        return fail(
+            ErrorClass::Invalid, "cluster_state_invalid",
+            fmt::format("{} was made by an earlier build, and this one can't go on from it; "
+                        "name another directory with --data, or remove it, all money in it "
+                        "included, with --fresh",
+                        data_.path()));
+    if (!made && ::access(path.c_str(), F_OK) != 0) return PairState{};
+    TRY(PairState state, load_pair_state(path));
+    // Without any node it is what a first start left that was interrupted.
+    if (made ? !cluster_->made(state.primary) : state != PairState{})
+        return fail(
+            ErrorClass::Invalid, "cluster_state_invalid",
+            fmt::format("{} says that node {} is the primary, and {}.made, which says that "
+                        "it is whole, is missing; restore what was removed",
+                        path, db::name_of(state.primary), cluster_->directory(state.primary)));
+    return state;
+}
+
+/// The first start, up to a primary that is whole. Interrupted, it begins anew.
+Result<void> Platform::fill_cluster(Node primary) {
+    TRY_VOID(cluster_->ensure_database(primary));
+    TRY_VOID(migrate(cluster_->url_with_password("postgres", "read-write"), say));
+    TRY_VOID(cluster_->set_up_roles(primary));
+    return cluster_->mark_made(primary);
+}
+
 Result<void> Platform::start_cluster() {
     TRY(auto cluster, EmbeddedCluster::open(env_, {.data_directory = data_.path(),
                                                    .user = data_.user(),
                                                    .family = family_of("cluster")}));
     cluster_ = std::move(cluster);
+    TRY(PairState state, known_state());
     TRY(keeper_, ClusterKeeper::create(
                      loop_, offload_, *cluster_,
-                     {.state_path = data_.file("cluster.json"),
+                     {.state = state,
+                      .state_path = data_.file("cluster.json"),
                       .state_owner = data_.user(),
                       .kill_node = [this](Node node) { supervisor_.kill(service_of(node)); }}));
     const Node primary = keeper_->primary();
-    const bool first_start = !cluster_->created(primary);
+    const bool first_start = !cluster_->made(primary);
     if (first_start) TRY_VOID(cluster_->create(primary, say));
     TRY_VOID(start_node(primary));
-    TRY_VOID(cluster_->wait_ready(primary, ready_patience));
+    TRY_VOID(aside([&] { return cluster_->wait_ready(primary, ready_patience); }));
     keeper_->start();
     if (first_start) {
-        TRY_VOID(cluster_->ensure_database(primary));
-        TRY_VOID(migrate(cluster_->url_with_password("postgres", "read-write"), say));
-        TRY_VOID(cluster_->set_up_roles(primary));
+        TRY_VOID(aside([&] { return fill_cluster(primary); }));
         say("copying it to the standby (once)");
     }
     TRY_VOID(start_node(db::other(primary)));
     TRY_VOID(wait_in_sync(first_start ? basebackup_patience : ready_patience));
-    if (first_start) return cluster_->make_log_ahead(keeper_->primary(), ready_patience);
-    return migrate(cluster_->url_with_password("postgres", "read-write"), say);
+    return aside([&] {
+        if (first_start) return cluster_->make_log_ahead(primary, ready_patience);
+        return migrate(cluster_->url_with_password("postgres", "read-write"), say);
+    });
 }
 
 /// Without a standby that is in sync payments are taken all the same; it is only said.

@@ -29,6 +29,17 @@ bool write_all(int fd, std::string_view text) {
     return true;
 }
 
+Result<void> sync_directory_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    const int dir = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return fail(io_error("file_unwritable", "open", directory));
+    const bool synced = ::fsync(dir) == 0;
+    ::close(dir);
+    if (!synced) return fail(io_error("file_unwritable", "sync", directory));
+    return {};
+}
+
 } // namespace
 
 Result<void> write_file_durably(const std::string& path, std::string_view text, int mode,
@@ -43,14 +54,13 @@ Result<void> write_file_durably(const std::string& path, std::string_view text, 
     TRY_VOID(give_to(owner, fresh));
     if (::rename(fresh.c_str(), path.c_str()) != 0)
         return fail(io_error("file_unwritable", "rename", fresh));
-    const std::size_t slash = path.rfind('/');
-    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    const int dir = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) return fail(io_error("file_unwritable", "open", directory));
-    const bool synced = ::fsync(dir) == 0;
-    ::close(dir);
-    if (!synced) return fail(io_error("file_unwritable", "sync", directory));
-    return {};
+    return sync_directory_of(path);
+}
+
+Result<void> remove_file_durably(const std::string& path) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return fail(io_error("file_unwritable", "remove", path));
+    return sync_directory_of(path);
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t size_max) {

@@ -18,6 +18,9 @@ namespace holdfast {
 Result<void> write_file_durably(const std::string& path, std::string_view text, int mode,
                                 const std::optional<UserIdentity>& owner = std::nullopt);
 
+/// Removes `path` if it is there, and so it stays after a crash.
+Result<void> remove_file_durably(const std::string& path);
+
 /// The whole file, at most `size_max` bytes. Errors: Io "file_unreadable", "file_too_large".
 Result<std::string> read_file(const std::string& path, std::size_t size_max = 1 << 20);
 

@@ -37,6 +37,13 @@ TEST_F(Files, AreReplacedWhole) {
     EXPECT_EQ(code_of(write_file_durably(path("absent/state"), "x", 0600)), "file_unwritable");
 }
 
+TEST_F(Files, AreRemovedIfThere) {
+    ASSERT_TRUE(write_file_durably(path("mark"), "", 0600));
+    for (int times = 0; times < 2; ++times) EXPECT_TRUE(remove_file_durably(path("mark")));
+    EXPECT_FALSE(std::filesystem::exists(path("mark")));
+    EXPECT_EQ(code_of(remove_file_durably(path("absent/mark"))), "file_unwritable");
+}
+
 TEST_F(Files, AreReadUpToALimit) {
     ASSERT_TRUE(write_file_durably(path("big"), std::string(10'000, 'x'), 0600));
     EXPECT_EQ(read_file(path("big"), 10'000)->size(), 10'000U);

@@ -266,7 +266,7 @@ void for_each_member(const ProcessName& leader, std::string_view family, F&& vis
         if (stat.state == 'Z' || stat.state == 'X') return;
         const bool in_session =
             leader.pid != 0 && stat.session == leader.pid && stat.start_ticks >= leader.start_ticks;
-        if (in_session || (!family.empty() && (carries(pid, family) || works_in(pid, directory))))
+        if (in_session || (!family.empty() && (works_in(pid, directory) || carries(pid, family))))
             visit(pid);
     });
 }

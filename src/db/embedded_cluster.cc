@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/id.h"
+#include "db/pair_view.h"
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
@@ -26,13 +27,18 @@ namespace fs = std::filesystem;
 constexpr std::string_view superuser = "postgres";
 constexpr std::array login_roles = {"holdfast_migrator", "holdfast_app", "holdfast_read",
                                     "holdfast_watch", "holdfast_replication"};
-constexpr std::string_view made_marker = "holdfast.made"; ///< in PGDATA, when a node is complete
+constexpr std::string_view replication_role = "holdfast_replication";
+/// Who copies must not be taken for the standby that it will be.
+constexpr std::string_view copying_application = "holdfast_copy";
 constexpr std::string_view standby_signal = "standby.signal";
 constexpr std::size_t socket_path_max = 100; ///< sockaddr_un holds 108
 constexpr int log_segment_mib = 16;
 constexpr int min_wal_size_mib = 512; ///< what a checkpoint keeps as segments to come
-/// What a node that was the primary needs from the new one: since the last checkpoint they share.
-constexpr int wal_keep_size_mib = 512;
+constexpr int max_wal_size_mib = 1024;
+/// A node that was the primary is rewound by what it wrote itself since the last checkpoint that
+/// both have, which may be one more than the last. (What the other one wrote since is kept by a
+/// slot that is made before the promotion.)
+constexpr int wal_keep_size_mib = max_wal_size_mib;
 constexpr int log_segments_ahead = min_wal_size_mib / log_segment_mib;
 constexpr Duration initdb_timeout = std::chrono::minutes{3};
 constexpr Duration basebackup_timeout = std::chrono::hours{2};
@@ -145,16 +151,28 @@ std::string EmbeddedCluster::standby_name_of(Node node) {
     return fmt::format("holdfast_{}", name_of(node));
 }
 
-bool EmbeddedCluster::created(Node node) const {
-    return fs::exists(fmt::format("{}/{}", directory(node), made_marker));
+std::string EmbeddedCluster::marker(Node node) const { return directory(node) + ".made"; }
+
+bool EmbeddedCluster::made(Node node) const { return fs::exists(marker(node)); }
+
+Result<void> EmbeddedCluster::mark_made(Node node) const {
+    return write_file_durably(marker(node), "", 0600, options_.user);
+}
+
+Result<void> EmbeddedCluster::unmark_made(Node node) const {
+    return remove_file_durably(marker(node));
+}
+
+bool EmbeddedCluster::earlier_layout() const {
+    return std::ranges::any_of(
+        std::array{"primary", "standby", "postgres-a/holdfast.made", "postgres-b/holdfast.made"},
+        [this](const char* path) {
+            return fs::exists(fmt::format("{}/{}", options_.data_directory, path));
+        });
 }
 
 bool EmbeddedCluster::follows(Node node) const {
     return fs::exists(fmt::format("{}/{}", directory(node), standby_signal));
-}
-
-Result<void> EmbeddedCluster::mark(Node node, std::string_view file) const {
-    return write_file_durably(fmt::format("{}/{}", directory(node), file), "", 0600, options_.user);
 }
 
 /// An empty directory for a node, whatever was there.
@@ -208,7 +226,7 @@ hot_standby = on
 hot_standby_feedback = on
 max_slot_wal_keep_size = 8GB
 wal_keep_size = {}MB
-max_wal_size = 1GB
+max_wal_size = {}MB
 min_wal_size = {}MB
 checkpoint_timeout = 15min
 
@@ -217,6 +235,7 @@ idle_in_transaction_session_timeout = 60s
 deadlock_timeout = 200ms
 log_lock_waits = on
 wal_receiver_timeout = 10s
+wal_receiver_status_interval = 1s
 wal_sender_timeout = 10s
 wal_retrieve_retry_interval = 500ms
 
@@ -230,7 +249,8 @@ log_timezone = 'UTC'
 timezone = 'UTC'
 include_if_exists = 'holdfast.conf'
 )",
-        options_.max_connections, shared_buffers_mib(), wal_keep_size_mib, min_wal_size_mib);
+        options_.max_connections, shared_buffers_mib(), wal_keep_size_mib, max_wal_size_mib,
+        min_wal_size_mib);
 }
 
 Result<void> EmbeddedCluster::create(Node node, const Progress& progress) {
@@ -242,7 +262,7 @@ Result<void> EmbeddedCluster::create(Node node, const Progress& progress) {
     TRY_VOID(write_file_durably(password_file, secret.reveal(), 0600, options_.user));
     auto made = run({.argv = {program("initdb"), "-D", target, "-U", std::string(superuser),
                               "--pwfile", password_file, "--data-checksums", "--encoding=UTF8",
-                              "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync"},
+                              "--locale=C.UTF-8", "--auth=scram-sha-256"},
                      .user = options_.user,
                      .family = options_.family},
                     initdb_timeout);
@@ -256,18 +276,19 @@ Result<void> EmbeddedCluster::create(Node node, const Progress& progress) {
                                 "local replication holdfast_replication scram-sha-256\n",
                                 0600, options_.user));
     TRY_VOID(write_file_durably(target + "/postgresql.conf", configuration(), 0600, options_.user));
-    TRY_VOID(configure(node, false));
-    return mark(node, made_marker);
+    return configure(node, Commits::Alone);
 }
 
 /// How this node finds the other one, for libpq.
-std::string EmbeddedCluster::find_other(Node node, std::string_view role) const {
+std::string EmbeddedCluster::find_other(Node node, std::string_view application) const {
     return fmt::format("host={} port={} user={} passfile={} dbname=postgres application_name={}",
-                       sockets_, port_of(other(node)), role, passfile(role), standby_name_of(node));
+                       sockets_, port_of(other(node)), replication_role, passfile(replication_role),
+                       application);
 }
 
-Result<void> EmbeddedCluster::configure(Node node, bool wait_for_other) const {
-    const std::string waits_for = wait_for_other ? standby_name_of(other(node)) : std::string{};
+Result<void> EmbeddedCluster::configure(Node node, Commits commits) const {
+    const std::string waits_for =
+        commits == Commits::WaitForOther ? standby_name_of(other(node)) : std::string{};
     return write_file_durably(
         directory(node) + "/holdfast.conf",
         fmt::format("# Kept by holdfast: whom commits wait for, and whom this node follows when it "
@@ -275,33 +296,35 @@ Result<void> EmbeddedCluster::configure(Node node, bool wait_for_other) const {
                     "synchronous_standby_names = '{}'\n"
                     "primary_conninfo = '{}'\n"
                     "primary_slot_name = '{}'\n",
-                    waits_for, find_other(node, "holdfast_replication"), standby_name_of(node)),
+                    waits_for, find_other(node, standby_name_of(node)), standby_name_of(node)),
         0600, options_.user);
 }
 
 Result<void> EmbeddedCluster::base_backup(Node node, const Progress& progress) const {
     progress(fmt::format("copying the database to node {}", name_of(node)));
     TRY_VOID(make_directory(node));
-    TRY(std::string copied,
-        run({.argv = {program("pg_basebackup"), "-D", directory(node), "-d",
-                      find_other(node, "holdfast_replication"), "-X", "stream", "-S",
-                      standby_name_of(node), "--checkpoint=fast", "--no-sync"},
-             .user = options_.user,
-             .family = options_.family},
-            basebackup_timeout));
+    TRY(std::string copied, run({.argv = {program("pg_basebackup"), "-D", directory(node), "-d",
+                                          find_other(node, copying_application), "-X", "stream",
+                                          "-S", standby_name_of(node), "--checkpoint=fast"},
+                                 .user = options_.user,
+                                 .family = options_.family},
+                                basebackup_timeout));
     return {};
 }
 
-/// Back to where the two histories parted, and what the other one has written since.
-/// Back to where the two histories parted, and what the other one has written since.
+/// Back to where the two histories parted, and what the other one has written since. Who was a
+/// primary is on an older timeline than who took over. On the same one (a promotion that was
+/// interrupted at the wrong moment is not continued by PostgreSQL) pg_rewind does nothing and
+/// succeeds, whatever the two have written.
 Result<void> EmbeddedCluster::rewind(Node node, const Progress& progress) const {
     progress(fmt::format("taking node {} back to where the other one took over", name_of(node)));
-    TRY(std::string done,
-        run({.argv = {program("pg_rewind"), "-D", directory(node), "--source-server",
-                      find_other(node, "holdfast_replication")},
-             .user = options_.user,
-             .family = options_.family},
-            rewind_timeout));
+    TRY(std::string done, run({.argv = {program("pg_rewind"), "-D", directory(node),
+                                        "--source-server", find_other(node, copying_application)},
+                               .user = options_.user,
+                               .family = options_.family},
+                              rewind_timeout));
+    if (done.find("on the same timeline") != std::string::npos)
+        return fail(ErrorClass::Conflict, "timelines_equal", "both nodes are on one timeline");
     return {};
 }
 
@@ -310,7 +333,7 @@ Result<void> EmbeddedCluster::rewind(Node node, const Progress& progress) const 
 Result<void> EmbeddedCluster::wait_other_is_primary(Node node) const {
     const MonoTime until = env_->now() + primary_patience;
     for (;;) {
-        auto is = ask(find_other(node, "holdfast_replication"),
+        auto is = ask(find_other(node, copying_application),
                       "SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE "
                       "(pg_control_checkpoint()).timeline_id = "
                       "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END");
@@ -324,19 +347,25 @@ Result<void> EmbeddedCluster::wait_other_is_primary(Node node) const {
 }
 
 Result<void> EmbeddedCluster::follow(Node node, const Progress& progress) {
-    if (created(node) && follows(node)) return configure(node, false);
+    if (made(node) && follows(node)) return configure(node, Commits::Alone);
     TRY_VOID(wait_other_is_primary(node));
-    bool complete = false;
-    if (created(node)) {
+    bool whole = made(node);
+    TRY_VOID(unmark_made(node));
+    if (whole) {
         auto rewound = rewind(node, progress);
-        complete = rewound.has_value();
+        whole = rewound.has_value();
         if (!rewound) progress(fmt::format("that failed ({})", rewound.error().message));
     }
-    if (!complete) TRY_VOID(base_backup(node, progress));
+    if (!whole) {
+        // It may have failed because the other one died: then this is the last copy.
+        TRY_VOID(wait_other_is_primary(node));
+        TRY_VOID(base_backup(node, progress));
+    }
     // Both bring the other node's files along.
-    TRY_VOID(configure(node, false));
-    TRY_VOID(mark(node, standby_signal));
-    return mark(node, made_marker);
+    TRY_VOID(configure(node, Commits::Alone));
+    TRY_VOID(write_file_durably(fmt::format("{}/{}", directory(node), standby_signal), "", 0600,
+                                options_.user));
+    return mark_made(node);
 }
 
 std::vector<std::string> EmbeddedCluster::command_line(Node node) const {
@@ -388,11 +417,12 @@ Result<void> EmbeddedCluster::make_log_ahead(Node primary, Duration timeout) con
     // ones by the next checkpoint, as many as min_wal_size says; max_wal_size is such that later
     // checkpoints come before these are used up.
     const MonoTime until = env_->now() + timeout;
-    TRY(std::string used,
-        admin(primary, fmt::format("DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM "
-                                   "pg_logical_emit_message(false, 'holdfast', ''); "
-                                   "PERFORM pg_switch_wal(); END LOOP; END $$",
-                                   log_segments_ahead)));
+    // One a statement: on a slow disk all of them take longer than a statement may.
+    for (int segment = 0; segment < log_segments_ahead && env_->now() < until; ++segment) {
+        TRY(std::string used,
+            admin(primary,
+                  "SELECT pg_logical_emit_message(false, 'holdfast', ''), pg_switch_wal()"));
+    }
     for (Node node : {primary, other(primary)}) {
         TRY_VOID(wait_replayed(primary, until));
         TRY(std::string recycled, admin(node, "CHECKPOINT"));
@@ -412,15 +442,6 @@ Result<void> EmbeddedCluster::wait_replayed(Node primary, MonoTime until) const 
                 fmt::format("the standby does not replay; see {}", log_path(other(primary))));
         block_thread(poll_interval);
     }
-}
-
-/// With the position reserved: what a standby that is away will need stays, up to
-/// max_slot_wal_keep_size.
-std::string EmbeddedCluster::slot_statement(Node node) {
-    return fmt::format(
-        "SELECT pg_create_physical_replication_slot('{0}', true)::text WHERE NOT EXISTS "
-        "(SELECT FROM pg_replication_slots WHERE slot_name = '{0}')",
-        standby_name_of(node));
 }
 
 Result<void> EmbeddedCluster::set_up_roles(Node primary) const {
@@ -466,7 +487,8 @@ std::string EmbeddedCluster::url_with_password(std::string_view role,
 Result<void> EmbeddedCluster::destroy() const {
     std::error_code error;
     for (const std::string& path :
-         {directory(Node::A), directory(Node::B), options_.data_directory + "/secrets", sockets_}) {
+         {marker(Node::A), marker(Node::B), directory(Node::A), directory(Node::B),
+          options_.data_directory + "/secrets", sockets_}) {
         fs::remove_all(path, error);
         if (error) return fail(io_error("remove", path));
     }

@@ -6,7 +6,8 @@
 // caller who knows (app/failover.h).
 //
 //   DATA/postgres-a, DATA/postgres-b   the nodes     DATA/secrets   a password file per role
-//   DATA/run (or a short path under /tmp when that is too long for a socket)
+//   DATA/postgres-a.made, ...          that node is whole (beside it: a copy brings all files
+//   along) DATA/run (or a short path under /tmp when that is too long for a socket)
 //
 // This class knows how a node is made, configured and started, how one that was the primary becomes
 // a standby again, and how to tell that it serves; who is started when, and what happens when one
@@ -20,8 +21,10 @@
 // Passwords are random, one per role, in files of mode 0600 in libpq's passfile form, so that a
 // URL names a file and never a password. The superuser's file belongs to whoever started us.
 //
-// Failure: a node that was half made (the marker of completion is missing) is removed and made
-// again; one that was complete is never removed, except by destroy().
+// Failure: a node that is not marked as made was made or copied by half; it is removed and made
+// again. The mark is taken away before anything is done to a node's files and put back when all of
+// them are durable. What is removed to be copied again is a standby, after its primary has
+// answered.
 
 #include "base/env.h"
 #include "base/result.h"
@@ -37,6 +40,9 @@ namespace holdfast::db {
 enum class Node : std::uint8_t { A, B };
 constexpr Node other(Node node) { return node == Node::A ? Node::B : Node::A; }
 constexpr std::string_view name_of(Node node) { return node == Node::A ? "a" : "b"; }
+
+/// Whether a primary's commits wait for the other node.
+enum class Commits : std::uint8_t { Alone, WaitForOther };
 
 struct ClusterOptions {
     std::string data_directory; ///< absolute
@@ -57,11 +63,18 @@ class EmbeddedCluster {
     /// Errors: Unavailable "postgres_missing" (says what to install), Io.
     static Result<EmbeddedCluster> open(Env& env, ClusterOptions options);
 
-    bool created(Node node) const;
-    /// initdb with checksums, configuration, no standby required yet.
+    /// It is whole.
+    bool made(Node node) const;
+    Result<void> mark_made(Node node) const;
+    /// It is to be copied anew when it starts next. Not for a primary.
+    Result<void> unmark_made(Node node) const;
+    /// A pair in the layout of an earlier build is here, which this one can't use.
+    bool earlier_layout() const;
+    /// initdb with checksums, configuration, no standby required yet. Not marked as made: that is
+    /// for who has filled it.
     Result<void> create(Node node, const Progress& progress);
     /// Makes a node a standby of the other one, which runs as the primary: by a base backup when it
-    /// was never made, by pg_rewind when it was a primary itself, by a base backup when that fails.
+    /// is not whole, by pg_rewind when it was a primary itself, by a base backup when that fails.
     /// Nothing of it may run.
     Result<void> follow(Node node, const Progress& progress);
     /// The node is configured as a standby (which it stays, when promoted, until it has read so).
@@ -78,11 +91,9 @@ class EmbeddedCluster {
     Result<void> set_up_roles(Node primary) const;
     /// Of a node as a standby: its slot on the other one, and the application_name of its receiver.
     static std::string standby_name_of(Node node);
-    /// The statement that makes a node's slot on the other one, unless it is there.
-    static std::string slot_statement(Node node);
     /// How a node finds the other, and whether its commits wait for it. Counts from the next start
     /// or reload.
-    Result<void> configure(Node node, bool wait_for_other) const;
+    Result<void> configure(Node node, Commits commits) const;
 
     /// Makes the log's next segments on both nodes before a commit needs them, up to min_wal_size;
     /// later ones are recycled by checkpoints. Both must run and be in sync. Error Deadline
@@ -110,12 +121,12 @@ class EmbeddedCluster {
     std::string passfile(std::string_view role) const;
     Result<SecretString> password(std::string_view role) const;
     std::string configuration() const;
-    std::string find_other(Node node, std::string_view role) const;
+    std::string find_other(Node node, std::string_view application) const;
+    std::string marker(Node node) const;
     Result<void> make_directory(Node node) const;
     Result<void> base_backup(Node node, const Progress& progress) const;
     Result<void> rewind(Node node, const Progress& progress) const;
     Result<void> wait_other_is_primary(Node node) const;
-    Result<void> mark(Node node, std::string_view file) const;
     /// Until the other node has replayed all that the primary has written.
     Result<void> wait_replayed(Node primary, MonoTime until) const;
     Result<std::string> admin(Node node, const std::string& statement) const;
