@@ -5,7 +5,7 @@
 //   DATA/holdfast.data      marks it as ours; --fresh only removes what has it
 //   DATA/secrets/           id_secret, acquirer_secret, acquirer_admin_token, api_keys.json,
 //                           a passfile per database role; mode 0600
-//   DATA/postgres-a, -b     the database pair (db/embedded_cluster.h)
+//   DATA/postgres-a, -b     the database pair (db/embedded_cluster.h); .made beside it: it is whole
 //   DATA/cluster.json       which of them is the primary (failover.h)
 //   DATA/acquirer           the acquirer's books
 //   DATA/log                a log file per service

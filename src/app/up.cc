@@ -232,10 +232,14 @@ Result<void> Platform::start_cluster() {
     }
     TRY_VOID(start_node(db::other(primary)));
     TRY_VOID(wait_in_sync(first_start ? basebackup_patience : ready_patience));
-    return aside([&] {
-        if (first_start) return cluster_->make_log_ahead(primary, ready_patience);
-        return migrate(cluster_->url_with_password("postgres", "read-write"), say);
-    });
+    if (!first_start)
+        return aside(
+            [&] { return migrate(cluster_->url_with_password("postgres", "read-write"), say); });
+    auto ahead = aside([&] { return cluster_->make_log_ahead(primary, ready_patience); });
+    if (ahead || supervisor_.asked_to_stop()) return ahead;
+    say(fmt::format("the first payments will be slow, their log is made with them: {}",
+                    ahead.error().message));
+    return {};
 }
 
 /// Without a standby that is in sync payments are taken all the same; it is only said.

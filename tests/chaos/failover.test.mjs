@@ -4,30 +4,71 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
 import { Shop, seeded } from '../support/load.mjs';
 import { settle } from '../support/witnesses.mjs';
 
+const slow = process.env.TEST_SLOW === '1';
 const slowdown = Number(process.env.TEST_SLOWDOWN ?? 3); // sanitizers and a busy machine
 const stallMaxMs = 3_000 * slowdown;
 const frozenMaxMs = stallMaxMs + 3_000; // so long it may be silent before it counts as lost
-const rejoinPatienceMs = 60_000;
+const givenUpMaxMs = 4_000 + 1_000 * slowdown; // a standby; 2 s of silence
+const rejoinPatienceMs = 120_000;
 
 /// How the pair is: { primary, epoch, promotable }.
-const pairOf = (platform) =>
-  JSON.parse(readFileSync(join(platform.directory, 'data', 'cluster.json'), 'utf8'));
+const stateFile = (platform) => join(platform.directory, 'data', 'cluster.json');
+const pairOf = (platform) => JSON.parse(readFileSync(stateFile(platform), 'utf8'));
+const standbyOf = (platform) => ({ a: 'b', b: 'a' })[pairOf(platform).primary];
 
 const nodeOf = (platform, name) =>
-  platform.services().find((service) => service.name === `postgres-${name}`).pid;
+  platform.services().find((service) => service.name === `postgres-${name}`)?.pid;
+
+function childrenOf(pid) {
+  const found = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
+  return found.stdout.trim().split(/\s+/).filter(Boolean).map(Number);
+}
+
+function signal(pids, name) {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error; // it has ended meanwhile
+    }
+  }
+}
+
+/// Ended, or a zombie that nobody has collected.
+function gone(pid) {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
 
 /// Stops a server with all its processes, as a machine that hangs.
 function freeze(pid) {
-  const found = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
-  for (const each of [pid, ...found.stdout.trim().split(/\s+/).map(Number)])
-    process.kill(each, 'SIGSTOP');
+  signal([pid, ...childrenOf(pid)], 'SIGSTOP');
+}
+
+/// The postmaster dies, and its backends, which are stopped, don't notice.
+function killStopped(pid) {
+  const backends = childrenOf(pid);
+  signal(backends, 'SIGSTOP');
+  signal([pid], 'SIGKILL');
+  return { after: () => backends.filter((backend) => !gone(backend)) };
+}
+
+/// The node can't start for a while.
+function breakStandby(pid, directory) {
+  const control = join(directory, 'global', 'pg_control');
+  renameSync(control, `${control}.away`);
+  signal([pid], 'SIGKILL');
+  return { mend: () => renameSync(`${control}.away`, control) };
 }
 
 async function until(what, condition, patienceMs) {
@@ -39,45 +80,157 @@ async function until(what, condition, patienceMs) {
   return Date.now() - started;
 }
 
-/// What is lost, who is the primary afterwards, how long payments may stand still.
+const inSync = (platform) =>
+  until('in sync', () => pairOf(platform).promotable, rejoinPatienceMs);
+
+function shopOf(platform) {
+  const shop = new Shop({
+    where: () => platform.ready.api_base,
+    key: platform.ready.secret_key,
+    random: seeded(1),
+    buyers: 8,
+  });
+  shop.start();
+  return shop;
+}
+
+const paidIn = (shop) => [...shop.purchases.values()].filter((each) => each.payment).length;
+
+const kill = (pid) => signal([pid], 'SIGKILL');
+
+/// What is lost, and how long payments may stand still.
 const losses = [
-  { what: 'primary killed', pick: 'primary', how: (pid) => process.kill(pid, 'SIGKILL') },
-  { what: 'primary killed again', pick: 'primary', how: (pid) => process.kill(pid, 'SIGKILL') },
-  { what: 'standby killed', pick: 'standby', how: (pid) => process.kill(pid, 'SIGKILL') },
+  { what: 'primary killed', pick: 'primary', how: kill },
+  { what: 'primary killed again', pick: 'primary', how: kill },
+  { what: 'standby killed', pick: 'standby', how: kill },
+  { what: 'primary killed, its backends stopped', pick: 'primary', how: killStopped },
+  { what: 'standby frozen', pick: 'standby', how: freeze, maxMs: givenUpMaxMs, givenUp: true },
+  {
+    what: 'standby unstartable',
+    pick: 'standby',
+    how: breakStandby,
+    maxMs: givenUpMaxMs,
+    givenUp: true,
+  },
   { what: 'primary frozen', pick: 'primary', how: freeze, maxMs: frozenMaxMs },
 ];
 
 test('losing a node of the pair under load', { timeout: 900_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
-    const shop = new Shop({
-      where: () => platform.ready.api_base,
-      key: platform.ready.secret_key,
-      random: seeded(1),
-      buyers: 8,
-    });
-    shop.start();
-    const paid = () => [...shop.purchases.values()].filter((purchase) => purchase.payment).length;
-    for (const { what, pick, how, maxMs = stallMaxMs } of losses) {
-      await until('in sync', () => pairOf(platform).promotable, rejoinPatienceMs);
+    const shop = shopOf(platform);
+    for (const { what, pick, how, maxMs = stallMaxMs, givenUp } of losses) {
+      await inSync(platform);
       const before = pairOf(platform);
-      const lost = pick === 'primary' ? before.primary : { a: 'b', b: 'a' }[before.primary];
-      const count = paid();
-      how(nodeOf(platform, lost));
+      const lost = pick === 'primary' ? before.primary : standbyOf(platform);
+      const count = paidIn(shop);
+      const done = how(
+        nodeOf(platform, lost),
+        join(platform.directory, 'data', `postgres-${lost}`),
+      );
       // As many as are under way may have been committed before.
-      const stalled = await until(what, () => paid() > count + shop.buyers, maxMs);
+      const stalled = await until(what, () => paidIn(shop) > count + shop.buyers, maxMs);
       const after = pairOf(platform);
       if (pick === 'primary') {
         assert.notEqual(after.primary, before.primary, what);
         assert.equal(after.epoch, before.epoch + 1, what);
+        assert.deepEqual(done?.after() ?? [], [], 'nothing of the old primary lives');
       } else {
         assert.equal(after.primary, before.primary, what);
       }
-      const back = await until('back', () => pairOf(platform).promotable, rejoinPatienceMs);
+      if (givenUp) assert.equal(after.promotable, false, what);
+      done?.mend?.();
+      const back = await inSync(platform); // a frozen standby too: it is started again
       console.log(`# ${what}: payments again after ${stalled} ms, in sync after ${back} ms more`);
     }
     const { succeeded } = await settle(platform, shop);
     assert.ok(succeeded > 0);
+  } finally {
+    await platform.end();
+  }
+});
+
+/// The programs that make a node a standby.
+function copying(platform, node) {
+  const directory = join(platform.directory, 'data', `postgres-${node}`);
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return /pg_(rewind|basebackup)$/.test(words[0]) && words.includes(directory);
+    } catch {
+      return false;
+    }
+  });
+}
+
+test('dying while a node comes back', { timeout: 900_000 }, async () => {
+  const platform = await Platform.start();
+  try {
+    const shop = shopOf(platform);
+    for (const dies of ['node', 'up', 'both']) {
+      await inSync(platform);
+      const lost = pairOf(platform).primary;
+      kill(nodeOf(platform, lost));
+      await until('it comes back', () => copying(platform, lost).length > 0, rejoinPatienceMs);
+      const at = copying(platform, lost);
+      assert.ok(
+        !existsSync(join(platform.directory, 'data', `postgres-${lost}.made`)),
+        'it is not whole while it is copied',
+      );
+      if (dies !== 'node') await platform.killSupervisor();
+      if (dies !== 'up') kill(nodeOf(platform, lost));
+      if (dies !== 'node') await platform.launch();
+      await inSync(platform);
+      assert.ok(at.every(gone), 'nobody copies any more');
+      assert.equal(copying(platform, lost).length, 0);
+      // What was copied is whole: it takes over, with all payments.
+      const count = paidIn(shop);
+      await until('payments go on', () => paidIn(shop) > count, stallMaxMs);
+      kill(nodeOf(platform, pairOf(platform).primary));
+      await until('taken over', () => pairOf(platform).primary === lost, stallMaxMs);
+      console.log(`# ${dies} died while ${lost} came back`);
+    }
+    const { succeeded } = await settle(platform, shop);
+    assert.ok(succeeded > 0);
+  } finally {
+    await platform.end();
+  }
+});
+
+test('which node is the primary is never guessed', { timeout: 300_000 }, async () => {
+  const platform = await Platform.start();
+  try {
+    const account = platform.ready.secret_key;
+    await inSync(platform);
+    await platform.stop();
+    const marker = join(platform.directory, 'data', 'postgres-a.made');
+    for (const missing of [stateFile(platform), marker]) {
+      renameSync(missing, `${missing}.away`);
+      await assert.rejects(platform.launch(), /cluster\.json/);
+      assert.ok(existsSync(join(platform.directory, 'data', 'postgres-a', 'PG_VERSION')));
+      renameSync(`${missing}.away`, missing);
+    }
+    await platform.launch();
+    assert.equal(platform.ready.secret_key, account);
+  } finally {
+    await platform.end();
+  }
+});
+
+test('a gigabyte since the last checkpoint', { skip: !slow, timeout: 900_000 }, async () => {
+  const platform = await Platform.start();
+  try {
+    await inSync(platform);
+    const lost = pairOf(platform).primary;
+    for (let i = 0; i < 1100; ++i)
+      await platform.sql(
+        "SELECT pg_logical_emit_message(false, 'test', string_agg(md5(i::text), '')) " +
+          'FROM generate_series(1, 32768) AS i',
+      );
+    kill(nodeOf(platform, lost));
+    await until('taken over', () => pairOf(platform).primary !== lost, stallMaxMs);
+    await inSync(platform);
   } finally {
     await platform.end();
   }
