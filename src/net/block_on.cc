@@ -14,8 +14,8 @@ void run_to_end(Loop& loop, asio::awaitable<void> body) {
         ended = true;
         loop.stop(); // leaves run() at once, with other tasks as they are
     });
-    loop.restart();
     while (!ended) {
+        loop.restart(); // somebody else's handler (a signal's) may have stopped it
         CHECK_MSG(loop.run() > 0 || ended, "the loop ran dry under a task that has not ended");
     }
     loop.restart();
