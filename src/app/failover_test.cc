@@ -114,10 +114,10 @@ TEST(Failover, ALostStandby) {
 }
 
 bool either() { return *rc::gen::arbitrary<bool>(); }
+/// On either side of every limit.
 Duration any_duration() {
-    return *rc::gen::oneOf(
-        rc::gen::map(rc::gen::inRange(0, 6000), [](int ms) { return Duration(ms * 1ms); }),
-        rc::gen::element(Duration(1min), Duration(1h), Duration::max()));
+    return *rc::gen::element<Duration>(0ms, 500ms, 1500ms, 2500ms, 3500ms, 31s, 1h,
+                                       Duration::max());
 }
 
 PairFacts any_facts() {
@@ -157,37 +157,44 @@ RC_GTEST_PROP(Failover, WhoMayLackACommitIsNeverPromoted, ()) {
                   facts.primary->standby_away <= limits.standby_away_max);
 }
 
-/// Whatever is wrong and stays so for long, somebody does something about it: a move, or the
-/// supervisor, who starts what has ended, or the node, which recovers, copies or catches up.
-RC_GTEST_PROP(Failover, NothingWaitsForEver, ()) {
-    const auto lasting = [](bool wrong) { return wrong ? Duration(1h) : Duration{}; };
-    const bool recovers = either(); // says "starting up": mute it is not
-    const bool silent = either();
-    const bool heard = either();
-    PairFacts facts{.primary_runs = either(),
-                    .primary_silent = lasting(silent),
-                    .primary_mute = lasting(silent && !recovers),
-                    .standby_silent = lasting(either()),
-                    .standby_mute = lasting(either()),
-                    .standby_useless = lasting(!heard && either())}; // else it is copied
-    if (!silent)
-        facts.primary = PrimarySays{.in_recovery = either(),
-                                    .commits_wait = either(),
-                                    .standby_caught_up = heard && either(),
-                                    .standby_away = lasting(!heard),
-                                    .slot_good = either(),
-                                    .settled = either()};
-    const PairState state{.promotable = either()};
-    if (next_move(state, facts, limits) != PairMove::None) return;
-    if (!facts.primary_runs || (silent && recovers)) return;
-    RC_ASSERT(facts.primary.has_value());
-    const PrimarySays& says = *facts.primary;
-    RC_ASSERT(!says.in_recovery && says.slot_good && says.settled);
-    RC_ASSERT(facts.standby_mute == 0s && facts.standby_useless == 0s);
-    if (state.promotable)
-        RC_ASSERT(says.commits_wait && heard);
-    else
-        RC_ASSERT(!says.commits_wait && !says.standby_caught_up); // payments go on, it catches up
+/// Whatever is wrong and stays so for long, in any combination, somebody does something about it: a
+/// move, or the supervisor, who starts what has ended, or the node, which recovers, copies or
+/// catches up.
+TEST(Failover, NothingWaitsForEver) {
+    constexpr int questions = 14;
+    for (unsigned answers = 0; answers < 1U << questions; ++answers) {
+        int next = 0;
+        const auto either = [&] { return (answers >> next++ & 1U) != 0; };
+        const auto lasting = [](bool wrong) { return wrong ? Duration(1h) : Duration{}; };
+        const PairState state{.promotable = either()};
+        const bool silent = either();
+        const bool recovers = either(); // it says "starting up": mute it is not
+        const bool heard = either();    // of the standby, by the primary
+        PairFacts facts{.primary_runs = either(),
+                        .primary_silent = lasting(silent),
+                        .primary_mute = lasting(silent && !recovers),
+                        .standby_silent = lasting(either()),
+                        .standby_mute = lasting(either()),
+                        .standby_useless = lasting(either() && !heard)}; // else it is copied
+        if (!silent)
+            facts.primary = PrimarySays{.in_recovery = either(),
+                                        .commits_wait = either(),
+                                        .standby_caught_up = either() && heard,
+                                        .standby_away = lasting(!heard),
+                                        .slot_good = either(),
+                                        .settled = either()};
+        ASSERT_LE(next, questions);
+        if (next_move(state, facts, limits) != PairMove::None) continue;
+        if (!facts.primary_runs || (silent && recovers)) continue;
+        ASSERT_TRUE(facts.primary.has_value()) << answers;
+        const PrimarySays& says = *facts.primary;
+        EXPECT_TRUE(!says.in_recovery && says.slot_good && says.settled) << answers;
+        EXPECT_TRUE(facts.standby_mute == 0s && facts.standby_useless == 0s) << answers;
+        if (state.promotable)
+            EXPECT_TRUE(says.commits_wait && heard) << answers;
+        else // payments go on, and it comes or catches up
+            EXPECT_TRUE(!says.commits_wait && !says.standby_caught_up) << answers;
+    }
 }
 
 TEST(Absence, CountsWhatWasLookedAt) {
