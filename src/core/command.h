@@ -176,11 +176,20 @@ using CommandBody =
                  CancelPaymentIntent, UpdateCharge, CreateRefund, UpdateRefund, RecordOutcome,
                  ClaimOperation>;
 
+/// How a command was decided while the database was away: it has held money, under a reference of
+/// its own, and taken none. In the database it applies only where nothing else has happened.
+struct StandIn {
+    Id<Operation> reference; ///< of the authorization, at the acquirer
+    Money amount;            ///< what was held, and
+    std::string vault_token; ///< of which card; empty while that is being decided
+};
+
 struct Command {
     Id<Account> account;
     RequestContext request;
     WallTime received;
     CommandBody body;
+    std::optional<StandIn> stand_in = {};
 };
 
 /// snake_case name of the body's type, for logs and metrics.

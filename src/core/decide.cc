@@ -12,6 +12,7 @@ class NeedList {
     explicit NeedList(const Command& command) : account_(command.account) {
         if (!command.request.replay_key.is_nil())
             needs_.replay = RowKey{account_, command.request.replay_key};
+        if (command.stand_in) want(command.stand_in->reference, Access::Read);
     }
 
     template <class T> NeedList& want(Id<T> id, Access access) {
@@ -136,6 +137,8 @@ Result<Verdict> decide(const Command& command, UnitOfWork& work, const DecideCon
     CHECK(command.account == context.account.id);
     Decision decision(command, work, context);
     TRY(std::optional<Verdict> before, decision.replay());
+    if (before && command.stand_in && !decision.find(command.stand_in->reference))
+        return fail(stand_in_superseded());
     if (before) return *std::move(before);
     return std::visit([&](const auto& body) { return apply(decision, body); }, command.body);
 }

@@ -45,7 +45,7 @@ Needs needs(const Command& command, const Identity& identity);
 /// payment_method_unexpected_state, token_already_used, amount_too_small, amount_too_large,
 /// invalid_charge_amount, charge_already_refunded, parameter_invalid_integer, idempotency_error
 /// (other parameters under the same key), idempotency_key_in_use, lock_timeout. The processor
-/// itself can get operation_missing, operation_claimed, operation_reversing.
+/// itself can get operation_missing, operation_claimed, operation_reversing, stand_in_superseded.
 Result<Verdict> decide(const Command& command, UnitOfWork& work, const DecideContext& context);
 
 } // namespace holdfast::core

@@ -25,6 +25,18 @@ Result<Verdict> repeat_creation(const Decision& decision, const PaymentIntent& p
     return verdict;
 }
 
+/// The database's word on what was decided without it: done already, or something else came first.
+Result<Verdict> repeat_stand_in(const Decision& decision, const PaymentIntent& payment) {
+    if (!decision.find(decision.stand_in()->reference)) return fail(stand_in_superseded());
+    return current_state(snapshot(payment));
+}
+
+/// What was held in stand-in is what this payment would hold now.
+bool still_fits(const StandIn& held, const PaymentIntent& payment, const PaymentMethod& method) {
+    return held.vault_token.empty() ||
+           (held.vault_token == method.vault_token && held.amount == payment.amount);
+}
+
 /// Takes from the request what a client decides, and nothing else.
 PaymentIntent fresh_payment(const Decision& decision, const PaymentIntent& wanted) {
     PaymentIntent payment;
@@ -119,7 +131,8 @@ Result<void> check_step(Money amount, std::string_view param) {
 
 Result<Verdict> apply(Decision& decision, const CreatePaymentIntent& command) {
     if (const PaymentIntent* existing = decision.find(command.payment_intent.id))
-        return repeat_creation(decision, *existing);
+        return decision.stand_in() ? repeat_stand_in(decision, *existing)
+                                   : repeat_creation(decision, *existing);
     PaymentIntent payment = fresh_payment(decision, command.payment_intent);
     TRY_VOID(check_amount(payment.amount));
     TRY_VOID(check_customer(decision, payment.customer));
@@ -170,6 +183,9 @@ Result<Verdict> apply(Decision& decision, const ConfirmPaymentIntent& command) {
     using enum PaymentIntentStatus;
     const PaymentIntent* existing = decision.find(command.id);
     if (!existing) return fail(no_such_payment(command.id));
+    const bool came_later = existing->active_operation || !is_open(existing->status);
+    if (decision.stand_in() && (came_later || decision.find(decision.stand_in()->reference)))
+        return repeat_stand_in(decision, *existing);
     TRY_VOID(decision.idle(*existing));
     if (existing->status == Succeeded)
         return fail(
@@ -192,6 +208,8 @@ Result<Verdict> apply(Decision& decision, const ConfirmPaymentIntent& command) {
     if (!names_method(wanted)) return fail(missing_method());
     TRY(MethodChoice choice, choose_method(decision, wanted, payment.customer));
     payment.payment_method = choice.method.id;
+    if (decision.stand_in() && !still_fits(*decision.stand_in(), payment, choice.method))
+        return fail(stand_in_superseded());
 
     keep(decision, choice);
     Operation operation = plan_authorization(decision, payment, choice.method);

@@ -61,12 +61,14 @@ Error claim_refused(std::string message) {
 
 Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
                              const PaymentMethod& method) {
-    const bool manual = payment.capture_method == CaptureMethod::Manual;
+    const bool holds = payment.capture_method == CaptureMethod::Manual || decision.stand_in();
     Operation operation =
-        blank_operation(decision, payment, manual ? OperationKind::Authorize : OperationKind::Sale);
+        blank_operation(decision, payment, holds ? OperationKind::Authorize : OperationKind::Sale);
     const Identity& identity = decision.identity();
     const auto attempt = static_cast<std::uint64_t>(payment.failed_attempts);
-    operation.id = identity.authorization(operation.account, payment.id, payment.failed_attempts);
+    operation.id = decision.stand_in() ? decision.stand_in()->reference
+                                       : identity.authorization(operation.account, payment.id,
+                                                                payment.failed_attempts);
     operation.amount = payment.amount;
     operation.charge = identity.child<Charge>(operation.account, payment.id.uuid(), attempt);
     operation.vault_token = method.vault_token;

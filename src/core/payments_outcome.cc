@@ -76,19 +76,50 @@ Result<Verdict> approve_sale(Decision& decision, PaymentIntent payment, const Op
     return answer_payment(decision, std::move(payment), operation, {"payment_intent.succeeded"});
 }
 
+/// A payment that is to be captured without being asked, and whose money is only held: by stand-in.
+bool settles_itself(const PaymentIntent& payment) {
+    return payment.capture_method != CaptureMethod::Manual &&
+           payment.status == PaymentIntentStatus::Processing;
+}
+
+/// What follows by itself from an outcome; its answer is nobody's.
+Operation plan_next(const Decision& decision, PaymentIntent& payment, const Charge& charge,
+                    OperationKind kind) {
+    Operation next = plan_follow_up(decision, payment, charge, kind, charge.amount);
+    next.cancellation_reason = CancellationReason::Automatic;
+    return next;
+}
+
 Result<Verdict> approve_hold(Decision& decision, PaymentIntent payment, const Operation& operation,
                              const OperationOutcome& outcome) {
     Charge charge = charge_of(decision, payment, operation);
     charge.status = ChargeStatus::Succeeded;
     charge.authorization_code = outcome.authorization_code;
-    payment.status = PaymentIntentStatus::RequiresCapture;
-    payment.amount_capturable_minor = operation.amount.minor;
     payment.latest_charge = charge.id;
+    std::optional<Operation> next;
+    if (settles_itself(payment)) {
+        next = plan_next(decision, payment, charge, OperationKind::Capture);
+    } else {
+        payment.status = PaymentIntentStatus::RequiresCapture;
+        payment.amount_capturable_minor = operation.amount.minor;
+    }
 
     save_method(decision, payment, operation);
     decision.emit("charge.succeeded", decision.insert(std::move(charge)), operation.request);
-    return answer_payment(decision, std::move(payment), operation,
-                          {"payment_intent.amount_capturable_updated"});
+    Verdict verdict = answer_payment(
+        decision, std::move(payment), operation,
+        {next ? "payment_intent.processing" : "payment_intent.amount_capturable_updated"});
+    if (next) verdict.started = decision.insert(*std::move(next));
+    return verdict;
+}
+
+/// The hold that was to be captured by itself can't be: it is let go, and the payment ends.
+Verdict give_up_hold(Decision& decision, PaymentIntent payment, const Charge& charge) {
+    Operation next = plan_next(decision, payment, charge, OperationKind::Void);
+    Verdict verdict;
+    verdict.answer = Answer{.object = snapshot(decision.put(std::move(payment)))};
+    verdict.started = decision.insert(std::move(next));
+    return verdict;
 }
 
 /// Declined, or reversed because nobody could tell: this attempt has finally failed.
@@ -195,13 +226,15 @@ Result<Verdict> settle(Decision& decision, PaymentIntent payment, Operation oper
         case OperationKind::Capture:
         case OperationKind::Void: break;
     }
-    if (keeps_holding(operation)) {
+    const Charge* charge = decision.find(operation.charge);
+    if (keeps_holding(operation) && !settles_itself(payment)) {
         PaymentError error = holding_error(payment, operation, outcome);
         return answer_payment(decision, std::move(payment), operation, {}, std::move(error));
     }
-    const Charge* charge = decision.find(operation.charge);
     if (!charge)
         return fail(outcome_error(ErrorClass::Bug, "charge_missing", "The charge is not loaded."));
+    if (!approved && operation.kind == OperationKind::Capture)
+        return give_up_hold(decision, std::move(payment), *charge);
     return operation.kind == OperationKind::Capture
                ? capture(decision, std::move(payment), operation, *charge)
                : release(decision, std::move(payment), operation, *charge);

@@ -29,6 +29,7 @@ class Decision {
     const Uuid& owner() const { return context_.owner; }
     WallTime now() const { return context_.now; }
     WallTime operation_valid_until() const { return context_.operation_valid_until; }
+    const std::optional<StandIn>& stand_in() const { return command_.stand_in; }
 
     /// Null when there is no such row.
     template <class T> const T* find(Id<T> id) const { return rows<T>().find(account(), id); }

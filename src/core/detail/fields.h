@@ -157,8 +157,11 @@ template <class A> void fields(A& archive, ClaimOperation& v) {
     archive(v.payment_intent, v.operation, v.expected_owner, v.new_owner, v.valid_until,
             v.to_reverse);
 }
+template <class A> void fields(A& archive, StandIn& v) {
+    archive(v.reference, v.amount, v.vault_token);
+}
 template <class A> void fields(A& archive, Command& v) {
-    archive(v.account, v.request, v.received, v.body);
+    archive(v.account, v.request, v.received, v.body, v.stand_in);
 }
 
 } // namespace holdfast::core

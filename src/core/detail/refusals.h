@@ -56,6 +56,12 @@ inline std::string list_of(std::initializer_list<PaymentIntentStatus> statuses) 
     return text;
 }
 
+inline Error stand_in_superseded() {
+    return {.kind = ErrorClass::Conflict,
+            .code = "stand_in_superseded",
+            .message = "Something else has happened to this payment meanwhile."};
+}
+
 inline Error unexpected_state(std::string message, std::string_view param = {}) {
     return refusal("payment_intent_unexpected_state", std::move(message), param);
 }

@@ -25,7 +25,8 @@ class TestWorld {
     TestWorld();
 
     /// Runs one command; `key` is its idempotency key, `parameters` stand for its fingerprint.
-    Result<Verdict> submit(CommandBody body, std::string key = {}, std::uint64_t parameters = 1);
+    Result<Verdict> submit(CommandBody body, std::string key = {}, std::uint64_t parameters = 1,
+                           std::optional<StandIn> stand_in = {});
     /// submit() that must be refused: the code of its error ("" when it was not).
     std::string refuse(CommandBody body, std::string key = {}, std::uint64_t parameters = 1);
     /// submit() that must succeed, and its operation, if it starts one, run to `outcome`.

@@ -104,8 +104,12 @@ Uuid TestWorld::replay_key(const CommandBody& body, std::string_view key) const 
     return identity.replay_key(account.id, endpoint, key);
 }
 
-Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64_t parameters) {
-    Command command{.account = account.id, .received = now, .body = std::move(body)};
+Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64_t parameters,
+                                  std::optional<StandIn> stand_in) {
+    Command command{.account = account.id,
+                    .received = now,
+                    .body = std::move(body),
+                    .stand_in = std::move(stand_in)};
     command.request.request_id = next_id();
     command.request.fingerprint = parameters;
     command.request.idempotency_key = key;
