@@ -150,7 +150,7 @@ Task<void> Process::start_processor() {
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
     CO_TRY(processor_,
            co_await processor::Processor::create(loop_, env_, store(), *connector_, *identity_,
-                                                 lookup, processor_options()));
+                                                 lookup, processor_options(), nullptr));
     resolver_ = std::make_unique<processor::Resolver>(
         loop_, env_, store(), *processor_, processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();

@@ -42,7 +42,7 @@ PaymentIntent fresh_payment(const Decision& decision, const PaymentIntent& wante
     PaymentIntent payment;
     payment.id = wanted.id;
     payment.account = decision.account();
-    payment.created = decision.now();
+    payment.created = decision.created();
     payment.amount = wanted.amount;
     payment.capture_method = wanted.capture_method;
     payment.confirmation_method = wanted.confirmation_method;

@@ -178,6 +178,8 @@ Task<LaneRunner::Attempt> LaneRunner::attempt() {
 Task<LaneRunner::Attempt> LaneRunner::commit(core::UnitOfWork work, std::int32_t applied) {
     auto size = members_.size();
     MonoTime started = MonotonicClock::now();
+    RecentRows::Changes changes;
+    if (context_.on_durable) changes = RecentRows::changes_of(work);
     Result<void> committed = co_await lane_->commit(
         std::move(work), applied, Deadline::after(context_.options.commit_timeout));
     if (!committed && remedy_for(committed.error()) != Remedy::Resolve) {
@@ -193,6 +195,7 @@ Task<LaneRunner::Attempt> LaneRunner::commit(core::UnitOfWork work, std::int32_t
     broken_ = false;
     if (!durable) co_return Attempt::Again;
     context_.metrics.committed(track_, size, MonotonicClock::now() - started);
+    if (context_.on_durable && !changes.payments.empty()) context_.on_durable(changes);
     publish_members();
     co_return Attempt::Settled;
 }

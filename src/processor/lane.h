@@ -25,9 +25,11 @@
 #include "processor/intake.h"
 #include "processor/metrics.h"
 #include "processor/processor.h"
+#include "processor/recent_rows.h"
 #include "processor/remedy.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 
 namespace holdfast::processor {
@@ -46,6 +48,8 @@ struct LaneContext {
     Intake intake;
     bool stopping = false;
     bool database_away = false; ///< since the last batch that failed for it
+    /// What a batch with payments in it has made durable; null: nobody wants to know.
+    std::function<void(const RecentRows::Changes&)> on_durable;
 
     net::Event& work_for(Track track) { return work[static_cast<std::size_t>(track)]; }
     /// What a ticket gets whose time is up before it was done.

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "core/snapshot.h"
 #include "net/timer.h"
+#include "processor/acquirer_word.h"
 
 #include <array>
 
@@ -25,18 +26,6 @@ bool is_reversed_when_lost(core::OperationKind kind) {
     return kind == core::OperationKind::Authorize || kind == core::OperationKind::Sale;
 }
 
-/// The acquirer understood the request and will not take it, now or later.
-bool is_refusal(const Error& error) {
-    switch (error.kind) {
-        case ErrorClass::Invalid:
-        case ErrorClass::Forbidden:
-        case ErrorClass::Declined:
-        case ErrorClass::NotFound:
-        case ErrorClass::Conflict: return true;
-        default: return false;
-    }
-}
-
 /// The state of a record that a retry can't change: somebody has recorded, or taken it over.
 bool is_final(const Error& error) {
     switch (error.kind) {
@@ -54,24 +43,6 @@ Error still_open() {
             .message = "The acquirer's decision is not known yet."};
 }
 
-core::OperationOutcome outcome_of(const gateway::AcquirerAnswer& answer) {
-    switch (answer.finding) {
-        case gateway::Finding::Approved:
-            return {core::OperationState::Approved, {}, answer.authorization_code};
-        case gateway::Finding::Declined:
-            return {core::OperationState::Declined, answer.failure, {}};
-        default: break;
-    }
-    return {core::OperationState::Reversed,
-            {"processing_error", "",
-             "An error occurred while processing your card. Try again in a little bit."},
-            {}};
-}
-
-core::Command command_for(const core::Operation& operation, WallTime now, core::CommandBody body) {
-    return {operation.account, {.request_id = operation.request.request_id}, now, std::move(body)};
-}
-
 } // namespace
 
 /// One operation under way here.
@@ -81,9 +52,10 @@ struct Operations::Flight {
 
     core::Operation operation;
     MonoTime window_end;
-    int executions = 0;          ///< that may have been sent
-    std::array<bool, 3> asked{}; ///< the acquirer may have heard this Step before
-    bool may_be_known = false;   ///< the acquirer may have heard of it
+    std::optional<core::OperationOutcome> known; ///< learned in stand-in
+    int executions = 0;                          ///< that may have been sent
+    std::array<bool, 3> asked{};                 ///< the acquirer may have heard this Step before
+    bool may_be_known = false;                   ///< the acquirer may have heard of it
     bool was_unknown = false;
     std::optional<Outcome> outcome; ///< empty: left to the resolvers
     net::Event landed;
@@ -130,14 +102,18 @@ void Operations::land(Flight& flight, std::optional<Outcome> outcome) {
 }
 
 /// Begins to run an operation, unless it is under way.
-Operations::FlightPtr Operations::launch(core::Operation operation) {
+Operations::FlightPtr Operations::launch(core::Operation operation,
+                                         std::optional<core::OperationOutcome> known) {
     if (auto found = flights_.find(operation.id); found != flights_.end()) return found->second;
     FlightPtr flight = prepare(std::move(operation), false);
+    flight->known = std::move(known);
     if (auto spawned = gate_.spawn(fly(flight)); !spawned) land(*flight, std::nullopt);
     return flight;
 }
 
-void Operations::carry_on(core::Operation operation) { (void)launch(std::move(operation)); }
+void Operations::carry_on(core::Operation operation, std::optional<core::OperationOutcome> known) {
+    (void)launch(std::move(operation), std::move(known));
+}
 
 Task<Outcome> Operations::conclude(core::Operation operation, Deadline deadline) {
     FlightPtr flight = launch(std::move(operation));
@@ -204,6 +180,7 @@ Task<void> Operations::fly(FlightPtr flight) {
     if (flight->was_unknown) {
         metrics_.unknown_resolved(clock_.now() - flight->operation.started);
     }
+    if (recorded->started) carry_on(std::move(*recorded->started)); // what follows by itself
     Outcome outcome;
     if (recorded->answer) outcome.answer = std::move(*recorded->answer);
     land(*flight, std::move(outcome));
@@ -211,6 +188,7 @@ Task<void> Operations::fly(FlightPtr flight) {
 }
 
 Task<core::OperationOutcome> Operations::find_out(FlightPtr flight) {
+    if (flight->known) co_return *flight->known;
     Backoff backoff(env_, retry_first, retry_cap);
     Step step = flight->may_be_known ? Step::Inquire : Step::Execute;
     if (flight->operation.reversing) step = Step::Reverse;

@@ -60,8 +60,8 @@ class Operations {
     std::size_t under_way() const { return flights_.size(); }
 
     Task<Outcome> conclude(core::Operation operation, Deadline deadline);
-    /// Carries on an operation that nobody waits for.
-    void carry_on(core::Operation operation);
+    /// Carries on an operation that nobody waits for; with its outcome, where that is known.
+    void carry_on(core::Operation operation, std::optional<core::OperationOutcome> known = {});
     /// Claims an operation past its valid_until and runs it to its end. False: it is somebody
     /// else's, or done.
     Task<bool> take_over(core::Operation operation);
@@ -82,7 +82,7 @@ class Operations {
     Task<void> decide_to_reverse(FlightPtr flight);
     Task<core::Verdict> record(core::Operation operation, core::OperationOutcome outcome);
     Task<Outcome> open_answer(core::Operation operation);
-    FlightPtr launch(core::Operation operation);
+    FlightPtr launch(core::Operation operation, std::optional<core::OperationOutcome> known = {});
     FlightPtr prepare(core::Operation operation, bool taken_over);
     void land(Flight& flight, std::optional<Outcome> outcome);
 

@@ -4,6 +4,7 @@
 #include "net/timer.h"
 #include "processor/lane.h"
 #include "processor/operations.h"
+#include "processor/stand_in.h"
 
 #include <unordered_map>
 #include <vector>
@@ -21,6 +22,8 @@ constexpr Duration join_pause_min = std::chrono::milliseconds{20};
 constexpr Duration join_pause_max = std::chrono::milliseconds{500};
 /// So long before its deadline it is told to come back: 409 is a better answer than none.
 constexpr Duration join_margin = std::chrono::milliseconds{500};
+/// While stand-in has nothing to drain, now and then a request tells whether the database is back.
+constexpr Duration probe_interval = std::chrono::seconds{1};
 
 /// The submitter's hand on its ticket; letting go early withdraws what has not been decided.
 class TicketHold {
@@ -64,10 +67,22 @@ Error unknown_result() {
             .retryable = true};
 }
 
+/// The database could not be reached, or not used: not a word about the command itself.
+bool is_outage(const Error& error) {
+    switch (error.kind) {
+        case ErrorClass::Unavailable:
+        case ErrorClass::Deadline:
+        case ErrorClass::Unknown: return error.code != "cancelled";
+        case ErrorClass::Overload: return error.code == "lock_timeout";
+        default: return false;
+    }
+}
+
 class BatchingProcessor final : public Processor {
   public:
     BatchingProcessor(net::Loop& loop, Env& env, store::Store& store, gateway::Connector& connector,
-                      const core::Identity& identity, AccountLookup accounts, Options options)
+                      const core::Identity& identity, AccountLookup accounts, Options options,
+                      std::unique_ptr<CommandLog> log)
         : store_(store),
           options_(options),
           accounts_(std::move(accounts)),
@@ -82,13 +97,27 @@ class BatchingProcessor final : public Processor {
           operations_(
               loop, env, store, connector, options_, clock_, metrics_,
               [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, instance_),
-          gate_(loop, "processor") {}
+          gate_(loop, "processor") {
+        if (!log) return;
+        stand_in_ = std::make_unique<StandIn>(
+            loop, env, connector, context_.rules, clock_, std::move(log),
+            [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, operations_,
+            StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
+                           .metrics = options_.metrics});
+        context_.on_durable = [this](const RecentRows::Changes& changes) {
+            payments_committed_ = MonotonicClock::now();
+            stand_in_->recent().note(changes);
+            stand_in_->ended();
+        };
+    }
 
     Task<void> open();
 
     Task<core::Verdict> submit(core::Command command, Deadline deadline) override;
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
+    std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
+                                                 Id<core::PaymentIntent> id) const override;
     Task<bool> take_over(core::Operation operation) override;
     WallTime stale_before() override;
     Duration queue_delay() const override { return context_.intake.delay(); }
@@ -98,7 +127,10 @@ class BatchingProcessor final : public Processor {
   private:
     Task<void> open_lane(Track track);
     Task<core::Verdict> enter(core::Command command, Deadline deadline);
-    Task<core::Verdict> join(core::Command command, Deadline deadline);
+    Task<core::Verdict> join(core::Command command, Duration hold, Deadline deadline);
+    Task<Outcome> pay_in_database(core::Command command, Duration hold, Deadline deadline);
+    Task<Outcome> pay_or_stand_in(core::Command command, Deadline deadline);
+    bool probes();
     Task<void> fetch_account(Id<core::Account> id, Deadline deadline);
     const core::Account* find_account(Id<core::Account> id) const;
 
@@ -111,6 +143,9 @@ class BatchingProcessor final : public Processor {
     Metrics metrics_;
     LaneContext context_;
     Operations operations_;
+    std::unique_ptr<StandIn> stand_in_; ///< null without a command log
+    MonoTime payments_committed_{};
+    MonoTime next_probe_{};
     std::vector<std::unique_ptr<LaneRunner>> runners_;
     int calls_ = 0; ///< under way from outside
     bool draining_ = false;
@@ -122,6 +157,7 @@ Task<void> BatchingProcessor::open() {
     CO_TRY_VOID(co_await open_lane(Track::Slow));
     CO_TRY_VOID(co_await open_lane(Track::Suspect));
     for (auto& runner : runners_) CO_TRY_VOID(gate_.spawn(runner->run()));
+    if (stand_in_) CO_TRY_VOID(stand_in_->start());
     log::info("processor_started", {{"instance", instance_}});
     co_return Result<void>{};
 }
@@ -166,10 +202,11 @@ Task<core::Verdict> BatchingProcessor::enter(core::Command command, Deadline dea
 
 /// A second request under one key waits for the answer of the first, wherever that runs. If its
 /// instance has died that is until somebody else may take the operation over.
-Task<core::Verdict> BatchingProcessor::join(core::Command command, Deadline deadline) {
+Task<core::Verdict> BatchingProcessor::join(core::Command command, Duration hold,
+                                            Deadline deadline) {
     Duration pause = join_pause_min;
     while (true) {
-        auto verdict = co_await enter(command, deadline);
+        auto verdict = co_await enter(command, deadline.capped(hold));
         const bool under_way = !verdict && verdict.error().code == "idempotency_key_in_use";
         if (!under_way || draining_ || deadline.left() < pause + join_margin) co_return verdict;
         CO_TRY_VOID(co_await net::sleep_for(pause));
@@ -192,13 +229,55 @@ Task<Outcome> BatchingProcessor::pay(core::Command command, Deadline deadline) {
                         .retryable = true});
     }
     CountedCall call(calls_);
-    CO_TRY(core::Verdict verdict, co_await join(std::move(command), deadline));
+    if (!stand_in_)
+        co_return co_await pay_in_database(std::move(command), deadline.left(), deadline);
+    co_return co_await pay_or_stand_in(std::move(command), deadline);
+}
+
+/// `hold`: how long to wait for a database that is away.
+Task<Outcome> BatchingProcessor::pay_in_database(core::Command command, Duration hold,
+                                                 Deadline deadline) {
+    CO_TRY(core::Verdict verdict, co_await join(std::move(command), hold, deadline));
     if (verdict.started) {
         co_return co_await operations_.conclude(std::move(*verdict.started), deadline);
     }
     Outcome outcome{.replayed = verdict.replayed, .original_request = verdict.original_request};
     if (verdict.answer) outcome.answer = std::move(*verdict.answer);
     co_return outcome;
+}
+
+/// One request a second goes the ordinary way although the database is away, when nothing that is
+/// to be drained tells whether it is back.
+bool BatchingProcessor::probes() {
+    const MonoTime now = MonotonicClock::now();
+    if (stand_in_->open_payments() > 0 || now < next_probe_) return false;
+    next_probe_ = now + probe_interval;
+    return true;
+}
+
+Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline deadline) {
+    const MonoTime began = MonotonicClock::now();
+    Duration hold = options_.hold;
+    if (stand_in_->away()) {
+        if (!probes()) co_return co_await stand_in_->pay(std::move(command), deadline);
+        hold = probe_interval;
+    } else if (auto told = stand_in_->answered(command)) {
+        co_return *std::move(told);
+    }
+    auto drained = co_await stand_in_->wait_drained(command, deadline.capped(hold));
+    auto paid = drained ? co_await pay_in_database(command, hold, deadline)
+                        : Result<Outcome>(fail(std::move(drained).error()));
+    if (paid || !is_outage(paid.error()) || draining_) co_return paid;
+    // One payment that could not be committed may be its own misfortune; when none could be in all
+    // that time, it is the database.
+    if (payments_committed_ <= began) stand_in_->began();
+    if (!StandIn::can_take(command)) co_return paid;
+    co_return co_await stand_in_->pay(std::move(command), deadline);
+}
+
+std::optional<core::PaymentIntent> BatchingProcessor::find_here(Id<core::Account> account,
+                                                                Id<core::PaymentIntent> id) const {
+    return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
 }
 
 Task<Outcome> BatchingProcessor::conclude(core::Operation operation, Deadline deadline) {
@@ -224,6 +303,7 @@ Task<void> BatchingProcessor::drain(Deadline deadline) {
     while ((calls_ > 0 || operations_.under_way() > 0) && !deadline.passed()) {
         CO_TRY_VOID(co_await net::sleep_for(drain_poll));
     }
+    if (stand_in_) CO_TRY_VOID(co_await stand_in_->stop(deadline));
     Result<void> operations_ended = co_await operations_.close(deadline);
     context_.intake.refuse_waiting(draining_error());
     context_.stop();
@@ -240,9 +320,10 @@ Task<void> BatchingProcessor::drain(Deadline deadline) {
 Task<std::unique_ptr<Processor>> Processor::create(net::Loop& loop, Env& env, store::Store& store,
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
-                                                   AccountLookup accounts, Options options) {
-    auto processor = std::make_unique<BatchingProcessor>(loop, env, store, connector, identity,
-                                                         std::move(accounts), options);
+                                                   AccountLookup accounts, Options options,
+                                                   std::unique_ptr<CommandLog> log) {
+    auto processor = std::make_unique<BatchingProcessor>(
+        loop, env, store, connector, identity, std::move(accounts), options, std::move(log));
     CO_TRY_VOID(co_await processor->open());
     co_return processor;
 }

@@ -20,15 +20,14 @@
 #include "core/decide.h"
 #include "gateway/connector.h"
 #include "net/gate.h"
+#include "processor/command_log.h"
 #include "store/store.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace holdfast::processor {
-
-using net::Deadline;
-using net::Task;
 
 /// Beside Options::lanes, one each for slow and for suspect commands; each lane has a connection.
 inline constexpr std::size_t special_lanes = 2;
@@ -43,6 +42,9 @@ struct Options {
     Duration acquirer_timeout = std::chrono::seconds{10}; ///< one call; < operation_ttl
     int retry_percent = 20; ///< of calls to the acquirer may be repeats (operations.h)
     int operations_max = 50'000; ///< under way at once; beyond it: Overload "operations_full"
+    /// So long a request waits for a database that is away; then stand-in takes it, or it is
+    /// refused. Only where there is a command log.
+    Duration hold = std::chrono::seconds{8};
     Registry* metrics = nullptr; ///< null: not exported
 };
 
@@ -60,10 +62,12 @@ using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
 
 class Processor {
   public:
+    /// Without a `log` there is no stand-in (stand_in.h): requests wait for the database.
     static Task<std::unique_ptr<Processor>> create(net::Loop& loop, Env& env, store::Store& store,
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
-                                                   AccountLookup accounts, Options options);
+                                                   AccountLookup accounts, Options options,
+                                                   std::unique_ptr<CommandLog> log = nullptr);
     virtual ~Processor() = default;
 
     /// One command, durable when it returns. Errors: decide's; Overload, Deadline (not done),
@@ -75,6 +79,11 @@ class Processor {
     virtual Task<Outcome> pay(core::Command command, Deadline deadline) = 0;
     /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
     virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;
+
+    /// A payment as stand-in has left it, or while the database is away, as it was last seen here.
+    /// Empty: ask the database.
+    virtual std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
+                                                         Id<core::PaymentIntent> id) const = 0;
 
     /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
     /// somebody else's, or settled, or could not be settled yet.

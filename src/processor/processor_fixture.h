@@ -4,6 +4,7 @@
 // by the number of their key, several calls under way at once, what was stored. Only for the tests
 // of this folder.
 
+#include "base/journal_memory.h"
 #include "core/snapshot.h"
 #include "net/sim_loop.h"
 #include "processor/fakes.h"
@@ -48,11 +49,22 @@ class ProcessorTest : public testing::Test {
             auto made = run(Processor::create(
                 sim_.loop(), env_, store_, connector_, identity_,
                 [this](Id<core::Account> id) { return id == account_.id ? &account_ : nullptr; },
-                options_));
+                options_, stands_in_ ? command_log() : nullptr));
             EXPECT_TRUE(made.has_value());
             processor_ = std::move(*made);
         }
         return *processor_;
+    }
+
+    /// What this machine's disk has of it.
+    std::unique_ptr<CommandLog> command_log() {
+        auto journal =
+            Journal::open(disk_.mount(), SecretString{"secret of the command log"},
+                          {.segment_bytes = segment_bytes_min, .bytes_max = 4 * segment_bytes_min});
+        EXPECT_TRUE(journal.has_value());
+        auto log = CommandLog::create(sim_.loop(), offload_, std::move(*journal));
+        EXPECT_TRUE(log.has_value());
+        return std::move(*log);
     }
 
     core::RequestContext keyed(int key) {
@@ -140,6 +152,9 @@ class ProcessorTest : public testing::Test {
         explicit Installed(Env& env) { env.install(); }
     } installed_{env_};
     net::SimLoop sim_{env_, 11};
+    Offload offload_{{.name = "offload"}}; ///< inline, on simulated time
+    MemoryDisk disk_;
+    bool stands_in_ = false; ///< set before the first use of processor()
     ScriptedStore store_;
     ScriptedConnector connector_;
     core::Identity identity_{SecretString{"0123456789abcdef0123456789abcdef"}};

@@ -28,6 +28,8 @@ class Decision {
     const FeePlan& fees() const { return context_.account.fees; }
     const Uuid& owner() const { return context_.owner; }
     WallTime now() const { return context_.now; }
+    /// Of what is created: what was told of it in stand-in stays true.
+    WallTime created() const { return stand_in() ? command_.received : now(); }
     WallTime operation_valid_until() const { return context_.operation_valid_until; }
     const std::optional<StandIn>& stand_in() const { return command_.stand_in; }
 

@@ -1,0 +1,98 @@
+#pragma once
+
+// CommandLog: what was decided without the database, durable on this machine's own disk before
+// anybody hears of it.
+//
+//   accepted   a command, as it is to be applied later, and the rows that it has led to
+//   outcome    the acquirer's word on its authorization, as the command that records it, and the
+//              rows and the answer that this has led to
+//   settled    the database has it, or it is decided that it shall not have happened
+//
+// append() returns when the record is on the disk; many that wait share one sync. note() does not
+// wait: a `settled` that a crash loses is settled again, which changes nothing. Whoever opens the
+// log gets what is not settled, in the order of acceptance.
+//
+// Records hold no card data, only the vault's tokens; the Journal below encrypts them all. A step
+// is known by the Journal's sequence of its `accepted`; segments are released once everything in
+// them is settled.
+//
+// Failure: those of base/journal.h. Overload "journal_full": nothing was written, later ones may
+// fit. Io "journal_failed": nothing can be accepted any more; what is in it is still drained.
+//
+// Thread: that of the Loop. The Journal is used by this class alone, one job at a time on the
+// Offload.
+
+#include "base/journal.h"
+#include "base/offload.h"
+#include "core/answer.h"
+#include "core/command.h"
+#include "net/gate.h"
+#include "net/timer.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast::processor {
+
+using net::Deadline;
+using net::Task;
+
+/// A step's number.
+using StepNumber = std::uint64_t;
+
+/// The rows as they are after a record: what this instance answers from.
+struct LoggedRows {
+    std::vector<core::Snapshot> objects; ///< payment, payment method, charge
+    std::string operation;               ///< core::encode_operation; empty: none
+    std::string answer;                  ///< core::encode_answer; empty: none
+};
+
+/// What the log says of one step.
+struct LoggedStep {
+    StepNumber number = 0;
+    core::Command command;
+    std::optional<core::Command> outcome; ///< RecordOutcome
+    LoggedRows rows;                      ///< after the last record
+};
+
+class CommandLog {
+  public:
+    /// `journal` was just opened; blocks the thread. Errors: those of reading it; Invalid
+    /// "step_corrupt", "step_version".
+    static Result<std::unique_ptr<CommandLog>> create(net::Loop& loop, Offload& offload,
+                                                      std::shared_ptr<Journal> journal);
+
+    /// Not settled when the log was opened, by number.
+    const std::map<StepNumber, LoggedStep>& recovered() const { return recovered_; }
+
+    Task<StepNumber> accept(core::Command command, LoggedRows rows, Deadline deadline);
+    Task<void> outcome(StepNumber step, core::Command record, LoggedRows rows, Deadline deadline);
+    void settled(StepNumber step);
+
+    JournalStats stats() const { return stats_; }
+    /// Writes what waits and closes the Journal.
+    Task<void> close(Deadline deadline);
+
+  private:
+    struct Pending;
+    CommandLog(net::Loop& loop, Offload& offload, std::shared_ptr<Journal> journal);
+    Result<void> recover();
+    Task<StepNumber> append(std::string record, Deadline deadline);
+    void enqueue(std::shared_ptr<Pending> pending);
+    Task<void> write();
+
+    net::Loop& loop_;
+    Offload& offload_;
+    std::shared_ptr<Journal> journal_; ///< a job that nobody waits for any more has it, too
+    JournalStats stats_;
+    std::map<StepNumber, LoggedStep> recovered_;
+    std::map<StepNumber, bool> open_; ///< settled by number; those in front are released
+    std::vector<std::shared_ptr<Pending>> queue_;
+    bool writing_ = false;
+    net::Gate gate_;
+};
+
+} // namespace holdfast::processor

@@ -1,0 +1,559 @@
+#include "processor/stand_in.h"
+
+#include "base/log.h"
+#include "core/snapshot.h"
+#include "processor/acquirer_word.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace holdfast::processor {
+
+namespace {
+
+constexpr Duration retry_first = std::chrono::milliseconds{50};
+constexpr Duration retry_cap = std::chrono::seconds{2};
+/// A log that takes longer is answered for by nobody.
+constexpr Duration log_timeout = std::chrono::seconds{60};
+constexpr Duration drain_timeout = std::chrono::seconds{3};
+constexpr Duration drain_pause = std::chrono::milliseconds{200};
+constexpr Duration reversal_timeout = std::chrono::seconds{5};
+constexpr std::size_t recent_rows_max = 20'000;
+
+Error unable(std::string message) {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "stand_in_unable",
+            .message = std::move(message),
+            .retryable = true};
+}
+
+Error no_acquirer() {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "stand_in_no_acquirer",
+            .message = "Neither the database nor the acquirer can be reached; nothing was done.",
+            .retryable = true};
+}
+
+Error left_open() {
+    return {.kind = ErrorClass::Unknown,
+            .code = "stand_in_open",
+            .message = "The acquirer's decision is not known yet."};
+}
+
+/// Has the database said no for good, and not only for now?
+bool is_final(const Error& error) { return is_refusal(error) && !error.retryable; }
+
+Id<core::PaymentIntent> payment_of(const core::Command& command) {
+    return std::visit(
+        [](const auto& body) -> Id<core::PaymentIntent> {
+            using Body = std::remove_cvref_t<decltype(body)>;
+            if constexpr (std::same_as<Body, core::CreatePaymentIntent>)
+                return body.payment_intent.id;
+            else if constexpr (requires { body.payment_intent; })
+                return body.payment_intent;
+            else if constexpr (requires {
+                                   { body.id } -> std::convertible_to<Id<core::PaymentIntent>>;
+                               })
+                return body.id;
+            else
+                return {};
+        },
+        command.body);
+}
+
+core::RowKey payment_key(const core::Command& command) {
+    return {command.account, payment_of(command).uuid()};
+}
+
+template <class T> void take_changes(const core::Rows<T>& from, core::Rows<T>& into) {
+    for_each_change(from, [&](const core::RowKey&, const T& row) { into.load(row); });
+}
+
+void take_changes(const core::UnitOfWork& from, core::UnitOfWork& into) {
+    take_changes(from.payment_intents, into.payment_intents);
+    take_changes(from.payment_methods, into.payment_methods);
+    take_changes(from.charges, into.charges);
+    take_changes(from.operations, into.operations);
+    for (const core::ReplayRecord& record : from.new_replays)
+        into.replays.insert_or_assign({record.account, record.replay_key}, record);
+}
+
+LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation,
+                  const std::optional<core::Answer>& answer) {
+    LoggedRows rows;
+    auto keep = [&](const core::RowKey&, const auto& row) {
+        rows.objects.push_back(core::snapshot(row));
+    };
+    for_each_change(work.payment_intents, keep);
+    for_each_change(work.payment_methods, keep);
+    for_each_change(work.charges, keep);
+    if (operation != nullptr) rows.operation = core::encode_operation(*operation);
+    if (answer) rows.answer = core::encode_answer(*answer);
+    return rows;
+}
+
+} // namespace
+
+/// One command, from its decision until the database has it.
+struct StandIn::Step {
+    explicit Step(net::Loop& loop) : answered(loop, net::Event::Reset::Manual) {}
+
+    StepNumber number = 0; ///< 0: not on disk yet
+    core::Command command;
+    std::optional<core::Operation> operation;
+    std::optional<core::Command> outcome; ///< RecordOutcome, once it is known
+    core::UnitOfWork work;                ///< what it changes, until it is on disk
+    core::UnitOfWork before;              ///< the payment's rows without it
+    bool live = true;                     ///< carry_out() has it
+    std::optional<Result<Outcome>> answer;
+    net::Event answered; ///< or given up, with the outcome open
+};
+
+struct StandIn::Payment {
+    Payment(net::Loop& loop, core::RowKey k) : key(k), drained(loop, net::Event::Reset::Manual) {}
+
+    core::RowKey key;
+    core::UnitOfWork rows; ///< as stand-in has left them
+    std::deque<StepPtr> steps;
+    bool queued = false; ///< for the drain
+    net::Event drained;
+};
+
+StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
+                 BusinessClock& clock, std::unique_ptr<CommandLog> log, Submit submit,
+                 Operations& operations, StandInOptions options)
+    : loop_(loop),
+      env_(env),
+      connector_(connector),
+      rules_(std::move(rules)),
+      clock_(clock),
+      log_(std::move(log)),
+      submit_(std::move(submit)),
+      operations_(operations),
+      options_(options),
+      recent_(recent_rows_max),
+      metrics_(options.metrics),
+      work_(loop, net::Event::Reset::Auto),
+      gate_(loop, "stand_in") {}
+
+StandIn::~StandIn() = default;
+
+bool StandIn::can_take(const core::Command& command) {
+    if (std::holds_alternative<core::ConfirmPaymentIntent>(command.body)) return true;
+    return std::holds_alternative<core::CreatePaymentIntent>(command.body) &&
+           !command.request.replay_key.is_nil();
+}
+
+std::optional<Outcome> StandIn::answered(const core::Command& command) const {
+    auto held = payments_.find(payment_key(command));
+    if (held == payments_.end()) return std::nullopt;
+    const auto& replays = held->second->rows.replays;
+    auto told = replays.find({command.account, command.request.replay_key});
+    if (told == replays.end() || told->second.fingerprint != command.request.fingerprint)
+        return std::nullopt;
+    return Outcome{.answer = told->second.answer,
+                   .replayed = true,
+                   .original_request = told->second.request_id};
+}
+
+std::optional<core::PaymentIntent> StandIn::find(Id<core::Account> account,
+                                                 Id<core::PaymentIntent> id) const {
+    const core::RowKey key{account, id.uuid()};
+    if (auto held = payments_.find(key); held != payments_.end())
+        if (const auto* row = held->second->rows.payment_intents.find(key)) return *row;
+    if (const auto* row = away() ? recent_.payments.find(key) : nullptr) return *row;
+    return std::nullopt;
+}
+
+void StandIn::began() {
+    if (away_since_) return;
+    away_since_ = env_.now();
+    metrics_.away(true);
+    log::error("stand_in_began");
+}
+
+void StandIn::ended() {
+    if (!away_since_) return;
+    const auto lasted = env_.now() - *std::exchange(away_since_, std::nullopt);
+    metrics_.away(false);
+    log::warn("stand_in_ended",
+              {{"away_ms", std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count()},
+               {"payments_to_drain", payments_.size()}});
+    work_.set();
+}
+
+// --- Deciding ---------------------------------------------------------------------------------
+
+Result<core::UnitOfWork> StandIn::load(const Payment& payment, const core::Command& command) const {
+    core::UnitOfWork work;
+    const core::Needs needs = core::needs(command, rules_.identity);
+    auto take = [](auto& into, const auto* mine, const auto* recent) {
+        if (mine == nullptr) mine = recent;
+        if (mine != nullptr) into.load(*mine);
+        return mine;
+    };
+    for (const core::RowRef& ref : needs.rows) {
+        bool there = true;
+        if (ref.kind == core::ObjectKind::PaymentIntent) {
+            const auto* row = take(work.payment_intents, payment.rows.payment_intents.find(ref.key),
+                                   recent_.payments.find(ref.key));
+            there = row != nullptr;
+            if (row != nullptr) {
+                const core::RowKey method{ref.key.account, row->payment_method.uuid()};
+                take(work.payment_methods, payment.rows.payment_methods.find(method),
+                     recent_.methods.find(method));
+                take(work.operations,
+                     payment.rows.operations.find({ref.key.account, row->active_operation.uuid()}),
+                     static_cast<const core::Operation*>(nullptr));
+                take(work.charges,
+                     payment.rows.charges.find({ref.key.account, row->latest_charge.uuid()}),
+                     static_cast<const core::Charge*>(nullptr));
+            }
+        } else if (ref.kind == core::ObjectKind::PaymentMethod) {
+            there = take(work.payment_methods, payment.rows.payment_methods.find(ref.key),
+                         recent_.methods.find(ref.key)) != nullptr;
+        } else if (ref.kind == core::ObjectKind::Customer) {
+            there = take(work.customers, static_cast<const core::Customer*>(nullptr),
+                         recent_.customers.find(ref.key)) != nullptr;
+        } else if (ref.kind == core::ObjectKind::Operation) {
+            take(work.operations, payment.rows.operations.find(ref.key),
+                 static_cast<const core::Operation*>(nullptr));
+        } else {
+            there = false;
+        }
+        if (!there && ref.access != core::Access::Claim)
+            return fail(
+                unable("The database is away, and what this request names is not known "
+                       "without it."));
+    }
+    if (!needs.replay) return work;
+    if (auto mine = payment.rows.replays.find(*needs.replay); mine != payment.rows.replays.end())
+        work.replays.insert(*mine);
+    else if (const auto* recent = recent_.replays.find(*needs.replay))
+        work.replays.emplace(*needs.replay, *recent);
+    return work;
+}
+
+Result<core::Verdict> StandIn::decide(const core::Command& command, core::UnitOfWork& work) const {
+    const core::Account* account = rules_.account(command.account);
+    if (account == nullptr) return fail(unable("The account is not known without the database."));
+    const core::DecideContext context{
+        .now = clock_.now(),
+        .account = *account,
+        .identity = rules_.identity,
+        .owner = rules_.instance,
+        .operation_valid_until = clock_.shared() + rules_.operation_ttl};
+    return core::decide(command, work, context);
+}
+
+StandIn::PaymentPtr StandIn::payment_for(const core::RowKey& key) {
+    auto [found, fresh] = payments_.try_emplace(key);
+    if (fresh) found->second = std::make_shared<Payment>(loop_, key);
+    return found->second;
+}
+
+/// A step that has changed nothing yet, or one with its answer already.
+Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command command) {
+    const core::RowKey key = payment.key;
+    const core::PaymentIntent* known = payment.rows.payment_intents.find(key);
+    if (known == nullptr) known = recent_.payments.find(key);
+    const bool creates = std::holds_alternative<core::CreatePaymentIntent>(command.body);
+    if (!creates || known == nullptr)
+        command.stand_in = core::StandIn{.reference = rules_.identity.stand_in_authorization(
+                                             command.account, payment_of(command),
+                                             known != nullptr ? known->failed_attempts : 0),
+                                         .amount = {},
+                                         .vault_token = {}};
+    auto step = std::make_shared<Step>(loop_);
+    TRY(step->work, load(payment, command));
+    Result<core::Verdict> verdict = decide(command, step->work);
+    if (!verdict && verdict.error().code == "stand_in_superseded")
+        return fail(unable("What became of this payment is known to the database only."));
+    if (!verdict) return fail(std::move(verdict).error());
+    if (verdict->answer) {
+        step->answer = Outcome{.answer = std::move(*verdict->answer),
+                               .replayed = verdict->replayed,
+                               .original_request = verdict->original_request};
+        command.stand_in.reset();
+    }
+    if (verdict->started) {
+        CHECK(verdict->started->kind == core::OperationKind::Authorize); // never money
+        command.stand_in->amount = verdict->started->amount;
+        command.stand_in->vault_token = verdict->started->vault_token;
+        step->operation = std::move(verdict->started);
+    }
+    step->command = std::move(command);
+    return step;
+}
+
+Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
+    if (!can_take(command)) co_return fail(unable("This has to wait for the database."));
+    const core::RowKey key = payment_key(command);
+    if (payments_.size() >= options_.payments_max && !payments_.contains(key))
+        co_return fail(ErrorClass::Overload, "stand_in_full",
+                       "Too many payments wait for the database.");
+    PaymentPtr payment = payment_for(key);
+    while (!payment->steps.empty() && payment->steps.back()->live) {
+        StepPtr before = payment->steps.back();
+        CO_TRY(bool done, co_await before->answered.wait(deadline));
+        if (!done) break;
+        if (before->live) break; // its outcome is open: decided by the rules
+    }
+    payment = payment_for(key); // it may have been drained meanwhile
+    auto decided = decide_step(*payment, std::move(command));
+    if (!decided || (*decided)->answer) {
+        const bool changes = decided && (*decided)->work.payment_intents.dirty();
+        if (!changes) {
+            if (payment->steps.empty()) payments_.erase(key);
+            if (!decided) co_return fail(std::move(decided).error());
+            co_return *(*decided)->answer;
+        }
+    }
+    StepPtr step = *decided;
+    step->before = payment->rows;
+    payment->steps.push_back(step);
+    if (auto spawned = gate_.spawn(carry_out(payment, step)); !spawned) {
+        refuse(*payment, *step, spawned.error());
+        co_return fail(spawned.error());
+    }
+    CO_TRY(bool done, co_await step->answered.wait(deadline));
+    if (done && step->answer) co_return *step->answer;
+    const auto* row = payment->rows.payment_intents.find(key);
+    if (step->number == 0 || row == nullptr) co_return fail(left_open());
+    co_return Outcome{.answer = {.object = core::snapshot(*row), .declined = {}}, .pending = true};
+}
+
+Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
+    if (payments_.empty()) co_return Result<void>{};
+    auto found = payments_.find(payment_key(command));
+    if (found == payments_.end()) co_return Result<void>{};
+    PaymentPtr payment = found->second;
+    CO_TRY(bool drained, co_await payment->drained.wait(deadline));
+    if (!drained)
+        co_return fail(
+            unable("This payment was accepted without the database and is being "
+                   "settled; try again in a moment."));
+    co_return Result<void>{};
+}
+
+// --- Carrying out -----------------------------------------------------------------------------
+
+/// It shall not have been: the payment is as before.
+void StandIn::refuse(Payment& payment, Step& step, Error error) {
+    metrics_.decided("refused");
+    payment.rows = step.before;
+    std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
+    if (payment.steps.empty() && !payment.queued) payments_.erase(payment.key);
+    step.live = false;
+    step.answer = fail(std::move(error));
+    step.answered.set();
+}
+
+Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
+    const core::Operation* operation = step->operation ? &*step->operation : nullptr;
+    std::optional<core::Answer> answer;
+    if (step->answer) answer = (*step->answer)->answer;
+    auto number = co_await log_->accept(step->command, logged(step->work, operation, answer),
+                                        Deadline::after(log_timeout));
+    if (!number) {
+        refuse(*payment, *step, number.error());
+        co_return Result<void>{};
+    }
+    step->number = *number;
+    take_changes(std::exchange(step->work, {}), payment->rows);
+    if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
+    if (step->operation) {
+        auto outcome = co_await authorize(step);
+        if (outcome) {
+            CO_TRY_VOID(co_await note_outcome(payment, step, std::move(*outcome)));
+        } else if (outcome.error().kind == ErrorClass::Unavailable &&
+                   outcome.error().code != "cancelled") {
+            log_->settled(step->number);
+            refuse(*payment, *step, std::move(outcome).error());
+            work_.set();
+            co_return Result<void>{};
+        } else {
+            metrics_.decided("unknown");
+        }
+    } else {
+        metrics_.decided("accepted");
+    }
+    step->live = false;
+    step->answered.set();
+    work_.set();
+    co_return Result<void>{};
+}
+
+/// Errors: Unavailable when the acquirer has certainly not heard of it; Unknown "stand_in_open".
+Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
+    Backoff backoff(env_, retry_first, retry_cap);
+    const MonoTime give_up = env_.now() + options_.acquirer_patience;
+    bool may_be_known = false;
+    while (true) {
+        auto answer = co_await connector_.execute(*step->operation,
+                                                  Deadline::after(options_.acquirer_timeout));
+        if (answer) co_return outcome_of(*answer);
+        if (answer.error().code == "cancelled") co_return fail(left_open());
+        log::warn("acquirer_call_failed",
+                  {{"operation", step->operation->id}, {"error", to_string(answer.error())}});
+        const bool unsent =
+            answer.error().kind == ErrorClass::Unavailable || is_refusal(answer.error());
+        if (!unsent) may_be_known = true;
+        if (!may_be_known && (is_refusal(answer.error()) || env_.now() >= give_up))
+            co_return fail(no_acquirer());
+        if (may_be_known) {
+            step->answered.set(); // callers get `processing`; we go on asking
+            if (!away()) co_return fail(left_open());
+        }
+        if (auto slept = co_await net::sleep_for(backoff.next()); !slept)
+            co_return fail(left_open());
+    }
+}
+
+Task<void> StandIn::note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome) {
+    const core::Operation& operation = *step->operation;
+    const bool declined = outcome.state != core::OperationState::Approved;
+    core::Command record =
+        command_for(operation, clock_.now(), core::record_outcome(operation, std::move(outcome)));
+    step->outcome = record;
+    CO_TRY(core::UnitOfWork work, load(*payment, record));
+    CO_TRY(core::Verdict verdict, decide(record, work));
+    auto written =
+        co_await log_->outcome(step->number, record, logged(work, &operation, verdict.answer),
+                               Deadline::after(log_timeout));
+    metrics_.decided(declined ? "declined" : "approved");
+    if (!written) co_return Result<void>{}; // `processing` is true whatever the disk does
+    take_changes(work, payment->rows);
+    if (verdict.answer) step->answer = Outcome{.answer = std::move(*verdict.answer)};
+    log::info(
+        "stand_in_decided",
+        {{"payment", payment_of(record)}, {"account", operation.account}, {"declined", declined}});
+    co_return Result<void>{};
+}
+
+// --- Draining ---------------------------------------------------------------------------------
+
+Result<void> StandIn::start() {
+    for (const auto& [number, logged_step] : log_->recovered()) {
+        const core::RowKey key = payment_key(logged_step.command);
+        PaymentPtr payment = payment_for(key);
+        auto step = std::make_shared<Step>(loop_);
+        step->number = number;
+        step->command = logged_step.command;
+        step->outcome = logged_step.outcome;
+        step->live = false;
+        step->answered.set();
+        for (const core::Snapshot& object : logged_step.rows.objects) {
+            if (object.kind == core::ObjectKind::PaymentIntent) {
+                TRY(auto row, core::restore<core::PaymentIntent>(object));
+                payment->rows.payment_intents.load(std::move(row));
+            } else if (object.kind == core::ObjectKind::PaymentMethod) {
+                TRY(auto row, core::restore<core::PaymentMethod>(object));
+                payment->rows.payment_methods.load(std::move(row));
+            } else if (object.kind == core::ObjectKind::Charge) {
+                TRY(auto row, core::restore<core::Charge>(object));
+                payment->rows.charges.load(std::move(row));
+            }
+        }
+        if (!logged_step.rows.operation.empty()) {
+            TRY(step->operation, core::decode_operation(logged_step.rows.operation));
+            payment->rows.operations.load(*step->operation);
+        }
+        const core::RequestContext& request = step->command.request;
+        if (!logged_step.rows.answer.empty() && !request.replay_key.is_nil()) {
+            TRY(core::Answer answer, core::decode_answer(logged_step.rows.answer));
+            payment->rows.replays.insert_or_assign(
+                {key.account, request.replay_key},
+                core::ReplayRecord{.account = key.account,
+                                   .replay_key = request.replay_key,
+                                   .fingerprint = request.fingerprint,
+                                   .request_id = request.request_id,
+                                   .created = step->command.received,
+                                   .answer = std::move(answer)});
+        }
+        payment->steps.push_back(std::move(step));
+        if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
+    }
+    if (!payments_.empty())
+        log::warn("stand_in_left_over",
+                  {{"payments", static_cast<std::int64_t>(payments_.size())}});
+    return gate_.spawn(drain());
+}
+
+Task<void> StandIn::drain() {
+    while (true) {
+        // While the database is away one payment at a time tells when it is back.
+        const std::size_t width = away() ? 1 : options_.drain_width;
+        while (draining_ < width && !undrained_.empty()) {
+            PaymentPtr payment = std::move(undrained_.front());
+            undrained_.pop_front();
+            ++draining_;
+            if (auto spawned = gate_.spawn(drain_payment(payment)); !spawned)
+                co_return Result<void>{};
+        }
+        metrics_.open(payments_.size());
+        metrics_.log_bytes(log_->stats().bytes);
+        if (auto woken = co_await work_.wait(Deadline::after(drain_pause)); !woken)
+            co_return Result<void>{};
+    }
+}
+
+Task<void> StandIn::drain_payment(PaymentPtr payment) {
+    while (!payment->steps.empty() && !payment->steps.front()->live) {
+        StepPtr step = payment->steps.front();
+        auto drained = co_await drain_step(step);
+        if (!drained || *drained == Drained::Later) break;
+        metrics_.drained(*drained == Drained::Adopted ? "adopted" : "superseded");
+        log_->settled(step->number);
+        payment->steps.pop_front();
+    }
+    --draining_;
+    if (payment->steps.empty()) {
+        payments_.erase(payment->key);
+        payment->drained.set();
+        work_.set();
+    } else {
+        undrained_.push_back(payment); // looked at again after a pause
+    }
+    co_return Result<void>{};
+}
+
+Task<StandIn::Drained> StandIn::drain_step(StepPtr step) {
+    auto verdict = co_await submit_(step->command, Deadline::after(drain_timeout));
+    if (verdict) {
+        if (verdict->started) {
+            std::optional<core::OperationOutcome> known;
+            if (step->outcome) known = std::get<core::RecordOutcome>(step->outcome->body).outcome;
+            operations_.carry_on(std::move(*verdict->started), std::move(known));
+        }
+        co_return Drained::Adopted;
+    }
+    if (!is_final(verdict.error())) co_return Drained::Later;
+    log::warn("stand_in_superseded", {{"payment", payment_of(step->command)},
+                                      {"account", step->command.account},
+                                      {"error", to_string(verdict.error())}});
+    if (auto gone = co_await let_go(step); !gone) co_return Drained::Later;
+    co_return Drained::Superseded;
+}
+
+/// No hold stays behind; the acquirer refuses what may still arrive.
+Task<void> StandIn::let_go(StepPtr step) {
+    if (!step->operation) co_return Result<void>{};
+    if (step->outcome && std::get<core::RecordOutcome>(step->outcome->body).outcome.state !=
+                             core::OperationState::Approved)
+        co_return Result<void>{};
+    CO_TRY(auto reversed,
+           co_await connector_.reverse(step->operation->id, Deadline::after(reversal_timeout)));
+    co_return Result<void>{};
+}
+
+Task<void> StandIn::stop(Deadline deadline) {
+    gate_.cancel();
+    CO_TRY_VOID(co_await gate_.close(deadline));
+    if (auto closed = co_await log_->close(deadline); !closed)
+        log::error("command_log_not_closed", {{"error", to_string(closed.error())}});
+    co_return Result<void>{};
+}
+
+} // namespace holdfast::processor

@@ -1,0 +1,131 @@
+#pragma once
+
+// StandIn: payments while the database is away (docs/concepts/stand-in.md).
+//
+// It is the processor's path minus PostgreSQL: the same commands are decided by the same rules
+// (core/decide.h), over the rows that this instance knows (RecentRows, and what it has decided
+// since), and made durable in the CommandLog instead. Only creating and confirming a payment are
+// taken, and the acquirer is asked for an authorization, never for money:
+//
+//   accept    decided, with a reference of stand-in's own; on disk before the acquirer is called
+//   authorize live; the issuer's word is on disk before the caller hears it. Declined is final;
+//             approved is requires_capture, or `processing` where the money is to be taken at once
+//   drain     when the database is back the same command goes through the processor. Where nothing
+//             else has happened to the payment meanwhile it is adopted under that reference, the
+//             outcome recorded, and what is to be captured is captured. Otherwise the database's
+//             version has won and the hold is reversed
+//
+// So a duplicate, whoever made it, costs a temporary hold and never a charge.
+//
+// A step whose authorization certainly never reached the acquirer is withdrawn and refused. One
+// whose outcome is unknown is answered `processing`; the same reference is asked for again, here or
+// by the drain: the acquirer executes a reference once.
+//
+// Steps of one payment are handled one after the other, in order. The database is away from the
+// first command that could not be committed within its time until the next that is (began(),
+// ended()); then nobody waits for it in vain. Limits: payments_max open, the log's size. Errors of
+// pay(), all of them with nothing done: Unavailable "stand_in_unable" for what can't be decided
+// here, "stand_in_no_acquirer"; Overload "stand_in_full", "journal_full"; those of the rules.
+//
+// On the loop of the instance; owned by the processor.
+
+#include "base/metrics.h"
+#include "gateway/connector.h"
+#include "net/gate.h"
+#include "processor/batch.h"
+#include "processor/business_clock.h"
+#include "processor/command_log.h"
+#include "processor/operations.h"
+#include "processor/recent_rows.h"
+#include "processor/stand_in_metrics.h"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+namespace holdfast::processor {
+
+struct StandInOptions {
+    Duration acquirer_timeout = std::chrono::seconds{10};
+    Duration acquirer_patience = std::chrono::seconds{5}; ///< to reach it at all
+    std::size_t payments_max = 100'000;
+    std::size_t drain_width = 32; ///< payments drained at the same time
+    Registry* metrics = nullptr;
+};
+
+class StandIn {
+  public:
+    using Submit = Operations::Submit;
+
+    StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
+            BusinessClock& clock, std::unique_ptr<CommandLog> log, Submit submit,
+            Operations& operations, StandInOptions options);
+    ~StandIn();
+
+    /// Takes up what an earlier process has left in the log, and begins to drain.
+    Result<void> start();
+    /// Ends; what is not drained stays in the log for the next start.
+    Task<void> stop(Deadline deadline);
+
+    /// Creating under a key and confirming; all else waits for the database.
+    static bool can_take(const core::Command& command);
+    Task<Outcome> pay(core::Command command, Deadline deadline);
+    /// What stand-in has answered to this very request, until it is drained.
+    std::optional<Outcome> answered(const core::Command& command) const;
+    /// Returns when the payment of `command` is drained. Error Deadline.
+    Task<void> wait_drained(core::Command command, Deadline deadline);
+    /// A payment as this instance knows it.
+    std::optional<core::PaymentIntent> find(Id<core::Account> account,
+                                            Id<core::PaymentIntent> id) const;
+
+    void began();
+    void ended();
+    bool away() const { return away_since_.has_value(); }
+
+    RecentRows& recent() { return recent_; }
+    std::size_t open_payments() const { return payments_.size(); }
+
+  private:
+    struct Step;
+    struct Payment;
+    using StepPtr = std::shared_ptr<Step>;
+    using PaymentPtr = std::shared_ptr<Payment>;
+    enum class Drained : std::uint8_t { Adopted, Superseded, Later };
+
+    PaymentPtr payment_for(const core::RowKey& key);
+    Result<StepPtr> decide_step(Payment& payment, core::Command command);
+    Result<core::UnitOfWork> load(const Payment& payment, const core::Command& command) const;
+    Result<core::Verdict> decide(const core::Command& command, core::UnitOfWork& work) const;
+
+    Task<void> carry_out(PaymentPtr payment, StepPtr step);
+    Task<core::OperationOutcome> authorize(StepPtr step);
+    Task<void> note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome);
+    void refuse(Payment& payment, Step& step, Error error);
+
+    Task<void> drain();
+    Task<void> drain_payment(PaymentPtr payment);
+    Task<Drained> drain_step(StepPtr step);
+    Task<void> let_go(StepPtr step);
+
+    net::Loop& loop_;
+    Env& env_;
+    gateway::Connector& connector_;
+    Rules rules_;
+    BusinessClock& clock_;
+    std::unique_ptr<CommandLog> log_;
+    Submit submit_;
+    Operations& operations_;
+    StandInOptions options_;
+    RecentRows recent_;
+    StandInMetrics metrics_;
+    std::unordered_map<core::RowKey, PaymentPtr, RowKeyHash> payments_;
+    std::deque<PaymentPtr> undrained_; ///< in the order of their first step
+    std::optional<MonoTime> away_since_;
+    std::size_t draining_ = 0;
+    net::Event work_; ///< something to drain, or one has been drained
+    net::Gate gate_;
+};
+
+} // namespace holdfast::processor

@@ -1,0 +1,272 @@
+#include "processor/processor_fixture.h"
+
+namespace holdfast::processor {
+namespace {
+
+using core::OperationKind;
+using Kind = LaneCall::Kind;
+
+Error away() { return {.kind = ErrorClass::Unavailable, .code = "database_unavailable"}; }
+Error lost() { return {.kind = ErrorClass::Unknown, .code = "commit_answer_lost"}; }
+
+class StandInTest : public ProcessorTest {
+  protected:
+    StandInTest() {
+        stands_in_ = true;
+        store_.faults = [this](const LaneCall&) -> std::optional<LaneFault> {
+            if (away_) return LaneFault{away()};
+            return std::nullopt;
+        };
+    }
+    Result<Outcome> pay(core::Command command) {
+        return run(processor().pay(std::move(command), in(seconds{30})));
+    }
+    core::Command confirm(int payment, int key) {
+        core::ConfirmPaymentIntent body{.id = payment_of(payment)};
+        return {account_.id, keyed(key), env_.wall(), std::move(body)};
+    }
+    /// As the kinds that the acquirer was asked for, in order.
+    std::vector<OperationKind> asked() const {
+        std::vector<OperationKind> kinds;
+        for (const core::Operation& operation : connector_.executed)
+            kinds.push_back(operation.kind);
+        return kinds;
+    }
+    void database_returns() {
+        away_ = false;
+        sim_.run_for(seconds{20});
+    }
+    void restart() {
+        ASSERT_TRUE(run(processor_->drain(in(seconds{60}))).has_value());
+        processor_.reset();
+        processor();
+    }
+
+    bool away_ = false;
+};
+
+TEST_F(StandInTest, AShortOutageIsHeld) {
+    processor();
+    away_ = true;
+    Calls<Outcome> calls(sim_.loop());
+    calls.start(1, processor().pay(create(1), in(seconds{30})));
+    sim_.run_for(seconds{5});
+    away_ = false;
+    finish(calls);
+    ASSERT_TRUE(calls.results.at(1).has_value());
+    EXPECT_EQ(status_in(calls.results.at(1)->answer), PaymentIntentStatus::Succeeded);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Sale}));
+}
+
+TEST_F(StandInTest, ALongOneIsAnsweredWithTheIssuersWordAndSettledLater) {
+    processor();
+    away_ = true;
+    const MonoTime began = env_.now();
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_LT(env_.now() - began, seconds{10});
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize}));
+    EXPECT_FALSE(stored(1).has_value());
+
+    database_returns();
+    ASSERT_TRUE(stored(1).has_value());
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Capture}));
+    EXPECT_TRUE(store_.audit().clean());
+    EXPECT_TRUE(connector_.reversed.empty());
+    auto again = pay(create(1));
+    ASSERT_TRUE(again.has_value());
+    EXPECT_TRUE(again->replayed);
+    EXPECT_EQ(again->answer, paid->answer);
+}
+
+TEST_F(StandInTest, OnceItIsAwayNobodyWaitsForIt) {
+    processor();
+    away_ = true;
+    ASSERT_TRUE(pay(create(1)).has_value());
+    const MonoTime began = env_.now();
+    for (int key = 2; key < 10; ++key) ASSERT_TRUE(pay(create(key)).has_value()) << key;
+    EXPECT_LT(env_.now() - began, seconds{1});
+    database_returns();
+    for (int key = 1; key < 10; ++key)
+        EXPECT_EQ(stored(key)->status, PaymentIntentStatus::Succeeded) << key;
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, ADeclineIsFinal) {
+    processor();
+    away_ = true;
+    connector_.executions.push_back(AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}});
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value());
+    EXPECT_TRUE(paid->answer.declined.has_value());
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::RequiresPaymentMethod);
+    EXPECT_EQ(stored(1)->failed_attempts, 1);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize}));
+}
+
+TEST_F(StandInTest, ARepeatGetsTheSameAnswer) {
+    processor();
+    away_ = true;
+    auto first = pay(create(1));
+    auto second = pay(create(1));
+    ASSERT_TRUE(first.has_value() && second.has_value());
+    EXPECT_TRUE(second->replayed);
+    EXPECT_EQ(second->answer, first->answer);
+    EXPECT_EQ(asked().size(), 1U);
+    database_returns();
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, ConfirmsWhatWasCreatedBefore) {
+    processor();
+    core::Command creation = create(1, false);
+    ASSERT_TRUE(pay(std::move(creation)).has_value());
+    away_ = true;
+    auto paid = pay(confirm(1, 2));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, WhatItDoesNotKnowWaits) {
+    processor();
+    away_ = true;
+    auto paid = pay(confirm(1, 2));
+    ASSERT_FALSE(paid.has_value());
+    EXPECT_EQ(paid.error().code, "stand_in_unable");
+    EXPECT_EQ(paid.error().kind, ErrorClass::Unavailable);
+    EXPECT_TRUE(connector_.executed.empty());
+    core::Command keyless = create(3);
+    keyless.request.replay_key = {};
+    EXPECT_FALSE(pay(std::move(keyless)).has_value());
+    EXPECT_TRUE(connector_.executed.empty());
+}
+
+TEST_F(StandInTest, SurvivesARestart) {
+    processor();
+    away_ = true;
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value());
+    restart();
+    const auto known = processor().find_here(account_.id, payment_of(1));
+    ASSERT_TRUE(known.has_value());
+    EXPECT_EQ(known->status, PaymentIntentStatus::Processing);
+    auto again = pay(create(1));
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->answer, paid->answer);
+    EXPECT_EQ(asked().size(), 1U);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    restart();
+    sim_.run_for(seconds{5});
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Capture}));
+}
+
+TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {
+    processor();
+    bool first = true;
+    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
+        if (!away_) return std::nullopt;
+        if (call.kind == Kind::Commit && std::exchange(first, false))
+            return LaneFault{lost(), true};
+        if (call.kind == Kind::Begin && first) return std::nullopt;
+        return LaneFault{away()};
+    };
+    away_ = true;
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+    const Id<core::Operation> hold = connector_.executed.at(0).id;
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Sale}));
+    EXPECT_EQ(connector_.reversed, (std::vector{hold})) << "the other approval is reversed";
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, WithoutTheAcquirerNothingIsPromised) {
+    processor();
+    away_ = true;
+    for (int i = 0; i < 100; ++i) connector_.executions.push_back(ScriptedConnector::unsent());
+    auto paid = pay(create(1));
+    ASSERT_FALSE(paid.has_value());
+    EXPECT_EQ(paid.error().code, "stand_in_no_acquirer");
+    EXPECT_FALSE(processor().find_here(account_.id, payment_of(1)).has_value());
+    connector_.executions.clear();
+    database_returns();
+    EXPECT_FALSE(stored(1).has_value());
+    ASSERT_TRUE(pay(create(1)).has_value());
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
+TEST_F(StandInTest, AnUnknownOutcomeIsAskedForUntilItIsKnown) {
+    processor();
+    away_ = true;
+    connector_.executions.push_back(ScriptedConnector::unknown());
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value());
+    EXPECT_TRUE(paid->pending);
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+    sim_.run_for(seconds{5});
+    EXPECT_EQ(connector_.executed.size(), 2U);
+    EXPECT_EQ(connector_.executed[0].id, connector_.executed[1].id) << "one reference";
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, NothingIsSentThatIsNotOnDisk) {
+    processor();
+    away_ = true;
+    disk_.fail(MemoryDisk::Operation::Sync);
+    auto paid = pay(create(1));
+    ASSERT_FALSE(paid.has_value());
+    EXPECT_TRUE(connector_.executed.empty());
+    database_returns();
+    EXPECT_FALSE(stored(1).has_value());
+}
+
+TEST_F(StandInTest, WhatMayNotBeDecidedHereIsRefusedAtOnce) {
+    processor();
+    ASSERT_TRUE(pay(create(1)).has_value());
+    away_ = true;
+    ASSERT_TRUE(pay(create(2)).has_value());
+    const MonoTime began = env_.now();
+    auto refunded = pay(refund(1, 3));
+    ASSERT_FALSE(refunded.has_value());
+    EXPECT_EQ(refunded.error().kind, ErrorClass::Unavailable);
+    EXPECT_LT(env_.now() - began, milliseconds{100});
+    database_returns();
+    EXPECT_TRUE(pay(refund(1, 3)).has_value());
+}
+
+TEST_F(StandInTest, AFullLogRefusesAndKeepsWhatItHas) {
+    processor();
+    away_ = true;
+    int accepted = 0;
+    Result<Outcome> last;
+    for (int key = 1; key < 4000; ++key) {
+        last = pay(create(key));
+        if (!last) break;
+        ++accepted;
+    }
+    ASSERT_FALSE(last.has_value());
+    EXPECT_EQ(last.error().code, "journal_full");
+    EXPECT_EQ(last.error().kind, ErrorClass::Overload);
+    away_ = false;
+    sim_.run_for(std::chrono::minutes{2});
+    EXPECT_EQ(store_.all<core::PaymentIntent>().size(), static_cast<std::size_t>(accepted));
+    EXPECT_TRUE(store_.audit().clean());
+    away_ = true;
+    EXPECT_TRUE(pay(create(5000)).has_value()) << "what is settled makes room";
+    database_returns();
+}
+
+} // namespace
+} // namespace holdfast::processor
