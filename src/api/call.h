@@ -11,6 +11,7 @@
 #include "api/errors.h"
 #include "api/expand.h"
 #include "api/params.h"
+#include "api/rows.h"
 #include "core/command.h"
 #include "gateway/connector.h"
 #include "processor/processor.h"
@@ -68,7 +69,8 @@ Task<Reply> retrieve(Services& services, Call& call, core::ObjectKind kind, std:
     CO_TRY(auto id, path_id<T>(call, what));
     CO_TRY(auto expand, expand_of(call, kind));
     CO_TRY_VOID(call.params.done());
-    CO_TRY(auto row, co_await services.store.find(call.account->id, id, call.deadline));
+    CO_TRY(auto row, co_await find_row(services.store, services.processor, call.account->id, id,
+                                       call.deadline));
     if (!row) co_return fail(missing_resource(what, id.str(), "id"));
     co_return co_await show(services, call, Object(std::move(*row)), std::move(expand));
 }

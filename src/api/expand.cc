@@ -1,5 +1,7 @@
 #include "api/expand.h"
 
+#include "api/rows.h"
+
 #include "api/errors.h"
 #include "core/snapshot.h"
 
@@ -215,9 +217,9 @@ ObjectKind kind_of(const Object& object) {
 namespace {
 
 template <class T>
-Task<std::optional<Object>> load_as(store::Store& store, Id<core::Account> account, Uuid id,
-                                    Deadline deadline) {
-    CO_TRY(std::optional<T> row, co_await store.find(account, Id<T>(id), deadline));
+Task<std::optional<Object>> load_as(store::Store& store, const processor::Processor& processor,
+                                    Id<core::Account> account, Uuid id, Deadline deadline) {
+    CO_TRY(std::optional<T> row, co_await find_row(store, processor, account, Id<T>(id), deadline));
     if (!row) co_return std::nullopt;
     co_return Object(std::move(*row));
 }
@@ -228,21 +230,24 @@ Task<std::optional<Object>> Presenter::load(ObjectKind kind, Id<core::Account> a
                                             Deadline deadline) {
     switch (kind) {
         case ObjectKind::Customer:
-            co_return co_await load_as<core::Customer>(store_, account, id, deadline);
+            co_return co_await load_as<core::Customer>(store_, processor_, account, id, deadline);
         case ObjectKind::PaymentMethod:
-            co_return co_await load_as<core::PaymentMethod>(store_, account, id, deadline);
+            co_return co_await load_as<core::PaymentMethod>(store_, processor_, account, id,
+                                                            deadline);
         case ObjectKind::Token:
-            co_return co_await load_as<core::Token>(store_, account, id, deadline);
+            co_return co_await load_as<core::Token>(store_, processor_, account, id, deadline);
         case ObjectKind::PaymentIntent:
-            co_return co_await load_as<core::PaymentIntent>(store_, account, id, deadline);
+            co_return co_await load_as<core::PaymentIntent>(store_, processor_, account, id,
+                                                            deadline);
         case ObjectKind::Charge:
-            co_return co_await load_as<core::Charge>(store_, account, id, deadline);
+            co_return co_await load_as<core::Charge>(store_, processor_, account, id, deadline);
         case ObjectKind::Refund:
-            co_return co_await load_as<core::Refund>(store_, account, id, deadline);
+            co_return co_await load_as<core::Refund>(store_, processor_, account, id, deadline);
         case ObjectKind::BalanceTransaction:
-            co_return co_await load_as<core::BalanceTransaction>(store_, account, id, deadline);
+            co_return co_await load_as<core::BalanceTransaction>(store_, processor_, account, id,
+                                                                 deadline);
         case ObjectKind::Event:
-            co_return co_await load_as<core::Event>(store_, account, id, deadline);
+            co_return co_await load_as<core::Event>(store_, processor_, account, id, deadline);
         default: co_return std::nullopt;
     }
 }
@@ -289,8 +294,8 @@ Task<std::string> Presenter::present(Object object, ExpandTree expand, const cor
     }
     if (const auto* p = std::get_if<core::PaymentIntent>(&object);
         p && p->last_error && p->last_error->payment_method) {
-        CO_TRY(auto method,
-               co_await store_.find(account.id, p->last_error->payment_method, deadline));
+        CO_TRY(auto method, co_await find_row(store_, processor_, account.id,
+                                              p->last_error->payment_method, deadline));
         if (method)
             expansions.emplace("last_payment_error.payment_method",
                                render(Object(std::move(*method)), {account, identity_, now}));

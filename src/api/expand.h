@@ -9,6 +9,7 @@
 #include "api/render.h"
 #include "net/deadline.h"
 #include "net/task.h"
+#include "processor/processor.h"
 
 #include <map>
 #include <memory>
@@ -34,8 +35,9 @@ Result<ExpandTree> parse_expand(core::ObjectKind kind, const std::vector<std::st
 
 class Presenter {
   public:
-    Presenter(store::Store& store, const core::Identity& identity)
-        : store_(store), identity_(identity) {}
+    Presenter(store::Store& store, const processor::Processor& processor,
+              const core::Identity& identity)
+        : store_(store), processor_(processor), identity_(identity) {}
 
     /// The JSON of `object` with everything in `expand` filled in. `account` outlives the call.
     Task<std::string> present(Object object, ExpandTree expand, const core::Account& account,
@@ -49,6 +51,7 @@ class Presenter {
     Task<std::string> sublist(const core::Charge& charge, const core::Account& account,
                               WallTime now, Deadline deadline);
     store::Store& store_;
+    const processor::Processor& processor_;
     const core::Identity& identity_;
 };
 

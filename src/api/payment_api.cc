@@ -24,6 +24,7 @@ constexpr std::string_view form_type = "application/x-www-form-urlencoded";
 /// No path of ours needs an escape; what has one names nothing.
 constexpr std::size_t path_length_max = 512;
 constexpr std::int64_t request_timeout_ms_max = 3'600'000;
+constexpr Duration away_patience = std::chrono::milliseconds{500};
 
 Error no_key() {
     return {.kind = ErrorClass::Auth,
@@ -186,7 +187,7 @@ PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& proc
                        gateway::Connector& connector, const core::Identity& identity,
                        Directory& directory, Registry& registry, const ApiLimits& limits)
     : env_(env),
-      presenter_(store, identity),
+      presenter_(store, processor, identity),
       services_{env, store, processor, connector, identity, directory, presenter_},
       metrics_(registry),
       admission_(limits.admission, registry),
@@ -284,6 +285,9 @@ Task<Reply> PaymentApi::answer(HttpRequest& request, Uuid request_id) {
         call.request.fingerprint = services_.identity.request_fingerprint(
             credential.account->id, endpoint, canonical_form(form));
     }
+    // What only the database can answer is refused soon while it is away.
+    if (services_.processor.database_away() && !match.route->stands_in)
+        call.deadline = call.deadline.capped(away_patience);
     note_telemetry(request.headers.get("X-Stripe-Client-Telemetry"));
     co_return co_await match.route->handler(services_, call);
 }

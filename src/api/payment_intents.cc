@@ -1,5 +1,6 @@
 #include "api/handlers.h"
 #include "api/instruments.h"
+#include "api/rows.h"
 
 #include "base/secret.h"
 
@@ -126,7 +127,8 @@ Task<Reply> retrieve_payment_intent(Services& services, Call& call) {
     auto client_secret = call.params.text("client_secret", 200);
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(call.params.done());
-    CO_TRY(auto row, co_await services.store.find(call.account->id, id, call.deadline));
+    CO_TRY(auto row, co_await find_row(services.store, services.processor, call.account->id, id,
+                                       call.deadline));
     if (!row) co_return fail(missing_resource("payment_intent", id.str(), "intent"));
     if (!may_use(call, services.identity, *row, client_secret))
         co_return fail(wrong_client_secret());
@@ -190,7 +192,8 @@ Task<Reply> confirm_payment_intent(Services& services, Call& call) {
     CO_TRY(auto expand, expand_of(call, ObjectKind::PaymentIntent));
     CO_TRY_VOID(params.done());
     if (call.publishable || client_secret) {
-        CO_TRY(auto row, co_await services.store.find(call.account->id, id, call.deadline));
+        CO_TRY(auto row, co_await find_row(services.store, services.processor, call.account->id, id,
+                                           call.deadline));
         if (!row) co_return fail(missing_resource("payment_intent", id.str(), "intent"));
         if (!may_use(call, services.identity, *row, client_secret))
             co_return fail(wrong_client_secret());

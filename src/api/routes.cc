@@ -5,14 +5,16 @@
 namespace holdfast::api {
 namespace {
 
-constexpr bool with_publishable_key = true;
+constexpr bool with_secret_key = false, with_publishable_key = true;
+constexpr bool stands_in = true;
 /// What is shed first when there is too much: browse, then checkout (api/admission.h).
 constexpr auto payment = Urgency::Payment, checkout = Urgency::Checkout, browse = Urgency::Browse;
 
 constexpr Route routes[] = {
-    {Method::Post, "/v1/payment_intents", create_payment_intent, payment},
+    {Method::Post, "/v1/payment_intents", create_payment_intent, payment, with_secret_key,
+     stands_in},
     {Method::Post, "/v1/payment_intents/{}/confirm", confirm_payment_intent, payment,
-     with_publishable_key},
+     with_publishable_key, stands_in},
     {Method::Get, "/v1/payment_intents/{}", retrieve_payment_intent, checkout,
      with_publishable_key},
     {Method::Post, "/v1/payment_intents/{}/capture", capture_payment_intent, payment},

@@ -21,6 +21,7 @@ struct Route {
     Handler handler;
     Urgency urgency;
     bool publishable = false; ///< a publishable key may call it
+    bool stands_in = false;   ///< answered without the database, too
 };
 
 struct Match {

@@ -99,6 +99,9 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--acquirer-url", options.acquirer_url)->required();
     command->add_option("--acquirer-secret-file", options.acquirer_secret_file)->required();
     command->add_option("--id-secret-file", options.id_secret_file)->required();
+    command->add_option("--command-log", options.command_log,
+                        "directory of the log of stand-in processing; without one, requests wait "
+                        "for the database");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
     add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });

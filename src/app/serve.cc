@@ -54,6 +54,7 @@ class Process {
   private:
     Task<void> open_store();
     Task<void> start_processor();
+    Result<std::unique_ptr<processor::CommandLog>> open_command_log();
     Task<void> start_http();
     Task<void> refresh_accounts();
     Task<HttpResponse> answer_api(HttpRequest request);
@@ -135,11 +136,21 @@ processor::Options Process::processor_options() {
     options.queue_commands_max = static_cast<int>(config_.integer("processor.queue_max"));
     options.acquirer_timeout = config_.duration("acquirer.timeout");
     options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
+    options.hold = config_.duration("db.hold");
     options.metrics = &registry_;
     return options;
 }
 
+Result<std::unique_ptr<processor::CommandLog>> Process::open_command_log() {
+    if (options_.command_log.empty() || !takes_payments())
+        return std::unique_ptr<processor::CommandLog>();
+    TRY(auto secret, read_secret_file(options_.id_secret_file));
+    TRY(auto journal, Journal::open(journal_directory(options_.command_log), secret));
+    return processor::CommandLog::create(loop_, offload_, std::move(journal));
+}
+
 Task<void> Process::start_processor() {
+    CO_TRY(auto command_log, open_command_log());
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
     CO_TRY(acquirer_, gateway::SignedHttpConnector::create(loop_, env_,
                                                            {.base_url = options_.acquirer_url,
@@ -148,9 +159,9 @@ Task<void> Process::start_processor() {
     acquirer_->observe(registry_);
     connector_.emplace(env_, *acquirer_, gateway::BreakingOptions{}, &registry_);
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
-    CO_TRY(processor_,
-           co_await processor::Processor::create(loop_, env_, store(), *connector_, *identity_,
-                                                 lookup, processor_options(), nullptr));
+    CO_TRY(processor_, co_await processor::Processor::create(
+                           loop_, env_, store(), *connector_, *identity_, lookup,
+                           processor_options(), std::move(command_log)));
     resolver_ = std::make_unique<processor::Resolver>(
         loop_, env_, store(), *processor_, processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();

@@ -93,6 +93,14 @@ constexpr ConfigKey schema[] = {
      .unit = "connections",
      .doc = "Most of them, and most that are open; what the server can do and its share of the "
             "server's connections may allow fewer. Its lanes have their own."},
+    {.name = "db.hold",
+     .type = ConfigType::Integer,
+     .fallback = "8",
+     .min = 1,
+     .max = 60,
+     .unit = "s",
+     .doc = "So long a request waits for a database that is away; then stand-in takes it or it is "
+            "refused."},
     {.name = "processor.lanes",
      .type = ConfigType::Integer,
      .fallback = "2",

@@ -300,7 +300,9 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     const std::vector<std::string> settings = settings_as_flags(config_);
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     if (role == "pay") {
-        arguments.insert(arguments.end(), {"--port", std::to_string(api_port_)});
+        TRY_VOID(data_.make_directory("command-log"));
+        arguments.insert(arguments.end(), {"--port", std::to_string(api_port_), "--command-log",
+                                           data_.file("command-log/" + name)});
     } else {
         for (const Endpoint& peer : serving_)
             arguments.insert(arguments.end(),

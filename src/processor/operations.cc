@@ -15,6 +15,8 @@ constexpr Duration inquiry_timeout = std::chrono::seconds{5};
 constexpr Duration retry_first = std::chrono::milliseconds{50};
 constexpr Duration retry_cap = std::chrono::seconds{2};
 constexpr Duration record_timeout = std::chrono::seconds{5};
+/// So long the caller waits for the database, where it can be answered without.
+constexpr Duration record_patience = std::chrono::milliseconds{500};
 constexpr Duration open_answer_timeout = std::chrono::milliseconds{500};
 /// How often an authorization is sent under one reference before it is reversed.
 constexpr int executions_max = 3;
@@ -95,7 +97,7 @@ Operations::FlightPtr Operations::prepare(core::Operation operation, bool taken_
 }
 
 void Operations::land(Flight& flight, std::optional<Outcome> outcome) {
-    flight.outcome = std::move(outcome);
+    if (outcome || !flight.landed.is_set()) flight.outcome = std::move(outcome);
     flights_.erase(flight.operation.id);
     metrics_.operations_under_way(flights_.size());
     flight.landed.set();
@@ -171,7 +173,7 @@ Task<void> Operations::fly(FlightPtr flight) {
         co_return fail(std::move(found).error());
     }
     core::OperationState state = found->state;
-    auto recorded = co_await record(flight->operation, std::move(*found));
+    auto recorded = co_await record(flight, std::move(*found));
     if (!recorded) {
         land(*flight, std::nullopt);
         co_return Result<void>{};
@@ -289,16 +291,26 @@ Task<void> Operations::decide_to_reverse(FlightPtr flight) {
 
 /// Returns once the outcome is durable; an Error when somebody else has settled the operation, or
 /// this process ends.
-Task<core::Verdict> Operations::record(core::Operation operation, core::OperationOutcome outcome) {
+Task<core::Verdict> Operations::record(FlightPtr flight, core::OperationOutcome outcome) {
+    const core::Operation& operation = flight->operation;
     Backoff backoff(env_, retry_first, retry_cap);
+    Duration timeout = answer_away_ ? record_patience : record_timeout;
     for (;;) {
         core::Command command =
             command_for(operation, clock_.now(), core::record_outcome(operation, outcome));
-        auto recorded = co_await submit_(std::move(command), Deadline::after(record_timeout));
+        auto recorded = co_await submit_(command, Deadline::after(timeout));
         if (recorded || is_cancelled(recorded.error())) co_return recorded;
         log::warn("outcome_not_recorded",
                   {{"operation", operation.id}, {"error", to_string(recorded.error())}});
         if (is_final(recorded.error())) co_return recorded;
+        if (answer_away_ && !flight->landed.is_set()) {
+            auto told = co_await answer_away_(operation, std::move(command));
+            if (told) {
+                flight->outcome = std::move(*told);
+                flight->landed.set(); // for the callers; we go on until it is durable
+            }
+        }
+        timeout = record_timeout;
         CO_TRY_VOID(co_await net::sleep_for(backoff.next()));
     }
 }

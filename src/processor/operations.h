@@ -50,10 +50,15 @@ class Operations {
   public:
     /// How a command gets into the database; Processor::submit without its limits.
     using Submit = std::function<Task<core::Verdict>(core::Command, Deadline)>;
+    /// What may be answered to an outcome that the database can't be told now (stand_in.h).
+    using AnswerAway = std::function<Task<Outcome>(core::Operation, core::Command)>;
 
     Operations(net::Loop& loop, Env& env, store::Store& store, gateway::Connector& connector,
                const Options& options, BusinessClock& clock, Metrics& metrics, Submit submit,
                Uuid instance);
+
+    /// Before the first operation; without it, callers wait for the database.
+    void answer_away_by(AnswerAway answer) { answer_away_ = std::move(answer); }
 
     /// Room for one more; asked before something is started that could not be refused later.
     bool has_room() const;
@@ -80,7 +85,7 @@ class Operations {
     Task<gateway::AcquirerAnswer> ask(FlightPtr flight, Step step);
     Step next_step(Flight& flight, Step step, const Result<gateway::AcquirerAnswer>& answer);
     Task<void> decide_to_reverse(FlightPtr flight);
-    Task<core::Verdict> record(core::Operation operation, core::OperationOutcome outcome);
+    Task<core::Verdict> record(FlightPtr flight, core::OperationOutcome outcome);
     Task<Outcome> open_answer(core::Operation operation);
     FlightPtr launch(core::Operation operation, std::optional<core::OperationOutcome> known = {});
     FlightPtr prepare(core::Operation operation, bool taken_over);
@@ -94,6 +99,7 @@ class Operations {
     BusinessClock& clock_;
     Metrics& metrics_;
     Submit submit_;
+    AnswerAway answer_away_;
     Uuid instance_;
     RetryBudget retries_;
     net::Gate gate_;

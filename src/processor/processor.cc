@@ -104,6 +104,9 @@ class BatchingProcessor final : public Processor {
             [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, operations_,
             StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
                            .metrics = options_.metrics});
+        operations_.answer_away_by([this](core::Operation operation, core::Command record) {
+            return stand_in_->pay_away(std::move(operation), std::move(record));
+        });
         context_.on_durable = [this](const RecentRows::Changes& changes) {
             payments_committed_ = MonotonicClock::now();
             stand_in_->recent().note(changes);
@@ -116,8 +119,17 @@ class BatchingProcessor final : public Processor {
     Task<core::Verdict> submit(core::Command command, Deadline deadline) override;
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
+    bool database_away() const override { return stand_in_ && stand_in_->away(); }
     std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
                                                  Id<core::PaymentIntent> id) const override;
+    std::optional<core::PaymentMethod> find_here(Id<core::Account> account,
+                                                 Id<core::PaymentMethod> id) const override {
+        return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
+    }
+    std::optional<core::Charge> find_here(Id<core::Account> account,
+                                          Id<core::Charge> id) const override {
+        return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
+    }
     Task<bool> take_over(core::Operation operation) override;
     WallTime stale_before() override;
     Duration queue_delay() const override { return context_.intake.delay(); }

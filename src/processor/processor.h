@@ -80,10 +80,16 @@ class Processor {
     /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
     virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;
 
+    /// Payments are decided by stand-in; what else is asked of the database is in vain.
+    virtual bool database_away() const = 0;
     /// A payment as stand-in has left it, or while the database is away, as it was last seen here.
     /// Empty: ask the database.
     virtual std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
                                                          Id<core::PaymentIntent> id) const = 0;
+    virtual std::optional<core::PaymentMethod> find_here(Id<core::Account> account,
+                                                         Id<core::PaymentMethod> id) const = 0;
+    virtual std::optional<core::Charge> find_here(Id<core::Account> account,
+                                                  Id<core::Charge> id) const = 0;
 
     /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
     /// somebody else's, or settled, or could not be settled yet.

@@ -63,7 +63,11 @@ template <class T> class RecentMap {
 class RecentRows {
   public:
     explicit RecentRows(std::size_t rows_max)
-        : payments(rows_max), methods(rows_max), customers(rows_max), replays(rows_max) {}
+        : payments(rows_max),
+          methods(rows_max),
+          charges(rows_max),
+          customers(rows_max),
+          replays(rows_max) {}
 
     /// The part of a batch that is worth noting.
     struct Changes {
@@ -78,6 +82,7 @@ class RecentRows {
 
     RecentMap<core::PaymentIntent> payments;
     RecentMap<core::PaymentMethod> methods;
+    RecentMap<core::Charge> charges; ///< of stand-in only: no decision needs one
     RecentMap<core::Customer> customers;
     RecentMap<core::ReplayRecord> replays;
 };

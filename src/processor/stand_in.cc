@@ -166,6 +166,28 @@ std::optional<core::PaymentIntent> StandIn::find(Id<core::Account> account,
     return std::nullopt;
 }
 
+std::optional<core::PaymentMethod> StandIn::find(Id<core::Account> account,
+                                                 Id<core::PaymentMethod> id) const {
+    const auto* row = away() ? recent_.methods.find({account, id.uuid()}) : nullptr;
+    return row != nullptr ? std::optional(*row) : std::nullopt;
+}
+
+std::optional<core::Charge> StandIn::find(Id<core::Account> account, Id<core::Charge> id) const {
+    const auto* row = away() ? recent_.charges.find({account, id.uuid()}) : nullptr;
+    return row != nullptr ? std::optional(*row) : std::nullopt;
+}
+
+/// The payment's rows, and what answers show beside it.
+void StandIn::take(const core::UnitOfWork& work, Payment& payment) {
+    take_changes(work, payment.rows);
+    for_each_change(work.payment_methods, [&](const core::RowKey& key, const auto& row) {
+        recent_.methods.note(key, row);
+    });
+    for_each_change(work.charges, [&](const core::RowKey& key, const auto& row) {
+        recent_.charges.note(key, row);
+    });
+}
+
 void StandIn::began() {
     if (away_since_) return;
     away_since_ = env_.now();
@@ -324,6 +346,30 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
     co_return Outcome{.answer = {.object = core::snapshot(*row), .declined = {}}, .pending = true};
 }
 
+Task<Outcome> StandIn::pay_away(core::Operation operation, core::Command record) {
+    using enum core::OperationKind;
+    if (operation.kind != Authorize && operation.kind != Sale)
+        co_return fail(unable("This has to wait for the database."));
+    PaymentPtr payment = payment_for(payment_key(record));
+    core::UnitOfWork before = payment->rows;
+    payment->rows.operations.load(operation);
+    auto work = load(*payment, record);
+    auto verdict = work ? decide(record, *work) : Result<core::Verdict>(fail(work.error()));
+    auto step = std::make_shared<Step>(loop_);
+    step->before = std::move(before);
+    payment->steps.push_back(step);
+    if (!verdict || !verdict->answer) {
+        Error error = verdict ? left_open() : verdict.error();
+        refuse(*payment, *step, error);
+        co_return fail(std::move(error));
+    }
+    step->command = record;
+    step->work = std::move(*work);
+    step->answer = Outcome{.answer = std::move(*verdict->answer)};
+    CO_TRY_VOID(co_await carry_out(payment, step));
+    co_return *step->answer;
+}
+
 Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
     if (payments_.empty()) co_return Result<void>{};
     auto found = payments_.find(payment_key(command));
@@ -341,11 +387,12 @@ Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
 
 /// It shall not have been: the payment is as before.
 void StandIn::refuse(Payment& payment, Step& step, Error error) {
-    metrics_.decided("refused");
+    metrics_.decided(StandInMetrics::Decision::Refused);
     payment.rows = step.before;
     std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
     if (payment.steps.empty() && !payment.queued) payments_.erase(payment.key);
     step.live = false;
+    if (error.kind == ErrorClass::Io) error.kind = ErrorClass::Unavailable; // nothing was done
     step.answer = fail(std::move(error));
     step.answered.set();
 }
@@ -361,7 +408,7 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
         co_return Result<void>{};
     }
     step->number = *number;
-    take_changes(std::exchange(step->work, {}), payment->rows);
+    take(std::exchange(step->work, {}), *payment);
     if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
     if (step->operation) {
         auto outcome = co_await authorize(step);
@@ -374,10 +421,10 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
             work_.set();
             co_return Result<void>{};
         } else {
-            metrics_.decided("unknown");
+            metrics_.decided(StandInMetrics::Decision::Unknown);
         }
     } else {
-        metrics_.decided("accepted");
+        metrics_.decided(StandInMetrics::Decision::Accepted);
     }
     step->live = false;
     step->answered.set();
@@ -422,9 +469,10 @@ Task<void> StandIn::note_outcome(PaymentPtr payment, StepPtr step, core::Operati
     auto written =
         co_await log_->outcome(step->number, record, logged(work, &operation, verdict.answer),
                                Deadline::after(log_timeout));
-    metrics_.decided(declined ? "declined" : "approved");
+    metrics_.decided(declined ? StandInMetrics::Decision::Declined
+                              : StandInMetrics::Decision::Approved);
     if (!written) co_return Result<void>{}; // `processing` is true whatever the disk does
-    take_changes(work, payment->rows);
+    take(work, *payment);
     if (verdict.answer) step->answer = Outcome{.answer = std::move(*verdict.answer)};
     log::info(
         "stand_in_decided",
@@ -450,9 +498,11 @@ Result<void> StandIn::start() {
                 payment->rows.payment_intents.load(std::move(row));
             } else if (object.kind == core::ObjectKind::PaymentMethod) {
                 TRY(auto row, core::restore<core::PaymentMethod>(object));
+                recent_.methods.note({key.account, row.id.uuid()}, row);
                 payment->rows.payment_methods.load(std::move(row));
             } else if (object.kind == core::ObjectKind::Charge) {
                 TRY(auto row, core::restore<core::Charge>(object));
+                recent_.charges.note({key.account, row.id.uuid()}, row);
                 payment->rows.charges.load(std::move(row));
             }
         }
@@ -504,7 +554,7 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
         StepPtr step = payment->steps.front();
         auto drained = co_await drain_step(step);
         if (!drained || *drained == Drained::Later) break;
-        metrics_.drained(*drained == Drained::Adopted ? "adopted" : "superseded");
+        *drained == Drained::Adopted ? metrics_.adopted() : metrics_.superseded();
         log_->settled(step->number);
         payment->steps.pop_front();
     }

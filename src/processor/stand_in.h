@@ -72,6 +72,9 @@ class StandIn {
     /// Creating under a key and confirming; all else waits for the database.
     static bool can_take(const core::Command& command);
     Task<Outcome> pay(core::Command command, Deadline deadline);
+    /// An authorization or sale that began in the database, with an outcome that it can't be told
+    /// now: on disk when this returns, and the answer that it leads to.
+    Task<Outcome> pay_away(core::Operation operation, core::Command record);
     /// What stand-in has answered to this very request, until it is drained.
     std::optional<Outcome> answered(const core::Command& command) const;
     /// Returns when the payment of `command` is drained. Error Deadline.
@@ -79,6 +82,10 @@ class StandIn {
     /// A payment as this instance knows it.
     std::optional<core::PaymentIntent> find(Id<core::Account> account,
                                             Id<core::PaymentIntent> id) const;
+    /// Likewise, while the database is away.
+    std::optional<core::PaymentMethod> find(Id<core::Account> account,
+                                            Id<core::PaymentMethod> id) const;
+    std::optional<core::Charge> find(Id<core::Account> account, Id<core::Charge> id) const;
 
     void began();
     void ended();
@@ -102,6 +109,7 @@ class StandIn {
     Task<void> carry_out(PaymentPtr payment, StepPtr step);
     Task<core::OperationOutcome> authorize(StepPtr step);
     Task<void> note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome);
+    void take(const core::UnitOfWork& work, Payment& payment);
     void refuse(Payment& payment, Step& step, Error error);
 
     Task<void> drain();

@@ -4,6 +4,20 @@
 
 namespace holdfast::processor {
 
+namespace {
+
+/// In the order of Decision.
+constexpr auto decision_names =
+    std::to_array<const char*>({"accepted", "approved", "declined", "unknown", "refused"});
+
+Counter& drained(Registry& registry, const char* result) {
+    return registry.counter("holdfast_stand_in_drained_total",
+                            "Commands that the database has got, or that it had superseded.",
+                            {{"result", result}});
+}
+
+} // namespace
+
 StandInMetrics::StandInMetrics(Registry* registry)
     : own_(registry == nullptr ? std::make_unique<Registry>() : nullptr),
       registry_(registry == nullptr ? *own_ : *registry),
@@ -12,21 +26,14 @@ StandInMetrics::StandInMetrics(Registry* registry)
       open_(&registry_.gauge("holdfast_stand_in_open_payments",
                              "Payments accepted without the database that it does not have yet.")),
       log_bytes_(
-          &registry_.gauge("holdfast_stand_in_log_bytes", "Size of the command log on disk.")) {}
-
-void StandInMetrics::decided(std::string_view decision) {
-    registry_
-        .counter("holdfast_stand_in_decisions_total", "Commands decided without the database.",
-                 {{"decision", std::string(decision)}})
-        .add();
-}
-
-void StandInMetrics::drained(std::string_view result) {
-    registry_
-        .counter("holdfast_stand_in_drained_total",
-                 "Commands that the database has got, or that it had superseded.",
-                 {{"result", std::string(result)}})
-        .add();
+          &registry_.gauge("holdfast_stand_in_log_bytes", "Size of the command log on disk.")),
+      adopted_(&drained(registry_, "adopted")),
+      superseded_(&drained(registry_, "superseded")) {
+    static_assert(decision_names.size() == std::tuple_size_v<decltype(decided_)>);
+    for (std::size_t i = 0; i < decided_.size(); ++i)
+        decided_[i] = &registry_.counter("holdfast_stand_in_decisions_total",
+                                         "Commands decided without the database.",
+                                         {{"decision", decision_names[i]}});
 }
 
 } // namespace holdfast::processor

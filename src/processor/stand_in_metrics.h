@@ -4,22 +4,24 @@
 
 #include "base/metrics.h"
 
+#include <array>
+#include <cstdint>
 #include <memory>
-#include <string_view>
 
 namespace holdfast::processor {
 
 class StandInMetrics {
   public:
+    enum class Decision : std::uint8_t { Accepted, Approved, Declined, Unknown, Refused };
+
     explicit StandInMetrics(Registry* registry);
 
     void away(bool is) { away_->set(is ? 1 : 0); }
     void open(std::size_t payments) { open_->set(static_cast<std::int64_t>(payments)); }
     void log_bytes(std::uint64_t bytes) { log_bytes_->set(static_cast<std::int64_t>(bytes)); }
-    /// approved, declined, accepted, unknown, refused
-    void decided(std::string_view decision);
-    /// adopted, superseded
-    void drained(std::string_view result);
+    void decided(Decision decision) { decided_[static_cast<std::size_t>(decision)]->add(); }
+    void adopted() { adopted_->add(); }
+    void superseded() { superseded_->add(); }
 
   private:
     std::unique_ptr<Registry> own_;
@@ -27,6 +29,9 @@ class StandInMetrics {
     Gauge* away_;
     Gauge* open_;
     Gauge* log_bytes_;
+    std::array<Counter*, 5> decided_{};
+    Counter* adopted_;
+    Counter* superseded_;
 };
 
 } // namespace holdfast::processor

@@ -246,6 +246,34 @@ TEST_F(StandInTest, WhatMayNotBeDecidedHereIsRefusedAtOnce) {
     EXPECT_TRUE(pay(refund(1, 3)).has_value());
 }
 
+TEST_F(StandInTest, AnOutcomeThatCannotBeStoredIsAnsweredFromDisk) {
+    processor();
+    bool sold = false;
+    store_.faults = [&](const LaneCall&) -> std::optional<LaneFault> {
+        if (away_ && sold) return LaneFault{away()};
+        return std::nullopt;
+    };
+    connector_.executions.push_back(ScriptedConnector::Silence{}); // until it is away
+    Calls<Outcome> calls(sim_.loop());
+    calls.start(1, processor().pay(create(1), in(seconds{30})));
+    sim_.run_for(seconds{1});
+    away_ = sold = true;
+    const MonoTime began = env_.now();
+    finish(calls);
+    ASSERT_TRUE(calls.results.at(1).has_value()) << to_string(calls.results.at(1).error());
+    EXPECT_EQ(status_in(calls.results.at(1)->answer), PaymentIntentStatus::Succeeded);
+    EXPECT_FALSE(calls.results.at(1)->pending);
+    EXPECT_LT(env_.now() - began, seconds{15});
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Processing);
+    auto again = pay(create(1));
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->answer, calls.results.at(1)->answer);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Sale}));
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(StandInTest, AFullLogRefusesAndKeepsWhatItHas) {
     processor();
     away_ = true;

@@ -1,0 +1,58 @@
+// The whole database is gone under load, both nodes of it: payments are held, then decided with the
+// issuer's real word, and when it is back they are settled; nothing is lost or doubled.
+
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Platform } from '../support/platform.mjs';
+import { Shop, seeded } from '../support/load.mjs';
+import { settle } from '../support/witnesses.mjs';
+
+const goneMs = 20_000;
+
+/// A server with all its processes, as a machine that hangs or goes on.
+function signalAll(pid, signal) {
+  const found = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
+  for (const each of [pid, ...found.stdout.trim().split(/\s+/).map(Number)])
+    process.kill(each, signal);
+}
+
+test('payments go on while the whole database is gone', { timeout: 300_000 }, async () => {
+  const platform = await Platform.start();
+  try {
+    const shop = new Shop({
+      where: () => platform.ready.api_base,
+      key: platform.ready.secret_key,
+      random: seeded(1),
+      buyers: 8,
+    });
+    shop.start();
+    await pause(2_000);
+    const nodes = platform.services().filter((service) => service.name.startsWith('postgres-'));
+    assert.equal(nodes.length, 2);
+    const before = shop.purchases.size;
+    for (const node of nodes) signalAll(node.pid, 'SIGSTOP');
+    await pause(goneMs);
+    const during = [...shop.purchases.values()].slice(before);
+    for (const node of nodes) signalAll(node.pid, 'SIGCONT');
+    const answered = during.filter((purchase) => purchase.payment || purchase.declined);
+    const standIn = answered.filter((purchase) => purchase.status === 'processing');
+    console.log(`# ${answered.length} answered without the database, ${standIn.length} approved`);
+    assert.ok(standIn.length > 10, 'approved by their issuer without the database');
+    assert.ok(
+      answered.length - standIn.length > 0,
+      'and some declined by theirs',
+    );
+    await pause(2_000);
+    const { succeeded } = await settle(platform, shop);
+    // 409: the same key twice at once, which this shop sends on purpose.
+    const refused = [...shop.purchases.values()].flatMap((purchase) =>
+      purchase.answers.filter((status) => ![200, 402, 409].includes(status)),
+    );
+    assert.deepEqual(refused, [], 'nobody was refused');
+    assert.ok(succeeded > standIn.length);
+  } finally {
+    await platform.end();
+  }
+});
