@@ -24,7 +24,6 @@ template <class T> struct Change {
     }
 };
 using TextChange = Change<std::optional<std::string>>;
-
 /// metadata[k]=v sets, metadata[k]= deletes the key, metadata= clears all.
 struct MetadataChange {
     bool clear = false;
@@ -49,7 +48,6 @@ struct UpdateCustomer {
 struct DeleteCustomer {
     Id<Customer> id;
 };
-
 struct CreateToken {
     Token token;
 };
@@ -176,12 +174,12 @@ using CommandBody =
                  CancelPaymentIntent, UpdateCharge, CreateRefund, UpdateRefund, RecordOutcome,
                  ClaimOperation>;
 
-/// How a command was decided while the database was away: it has held money, under a reference of
-/// its own, and taken none. In the database it applies only where nothing else has happened.
+/// A command decided while the database was away has held money, under a reference of its own, and
+/// taken none. In the database it applies only where nothing else has happened.
 struct StandIn {
     Id<Operation> reference; ///< of the authorization, at the acquirer
-    Money amount;            ///< what was held, and
-    std::string vault_token; ///< of which card; empty while that is being decided
+    Money amount;            ///< what was held, of the card
+    std::string vault_token; ///< that this stands for; empty while that is being decided
 };
 
 struct Command {
@@ -192,7 +190,7 @@ struct Command {
     std::optional<StandIn> stand_in = {};
 };
 
-/// snake_case name of the body's type, for logs and metrics.
+/// snake_case name of the body's type.
 std::string_view name_of(const Command& command);
 
 /// Bytes for the command log and back. Errors: "command_corrupt", "command_version".

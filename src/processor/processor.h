@@ -40,7 +40,7 @@ struct Options {
     Duration operation_ttl = std::chrono::seconds{15};    ///< valid_until of what we start
     Duration operation_margin = std::chrono::seconds{1};  ///< we stop so long before valid_until
     Duration acquirer_timeout = std::chrono::seconds{10}; ///< one call; < operation_ttl
-    int retry_percent = 20; ///< of calls to the acquirer may be repeats (operations.h)
+    int retry_percent = 20;      ///< of calls to the acquirer may be repeats (operations.h)
     int operations_max = 50'000; ///< under way at once; beyond it: Overload "operations_full"
     /// So long a request waits for a database that is away; then stand-in takes it, or it is
     /// refused. Only where there is a command log.

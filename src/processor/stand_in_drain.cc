@@ -1,0 +1,147 @@
+// StandIn: what happens when the database is back, and after a restart.
+
+#include "base/log.h"
+#include "core/snapshot.h"
+#include "processor/acquirer_word.h"
+#include "processor/stand_in_step.h"
+
+#include <utility>
+
+namespace holdfast::processor {
+
+namespace {
+
+constexpr Duration drain_timeout = std::chrono::seconds{3};
+constexpr Duration drain_pause = std::chrono::milliseconds{200};
+constexpr Duration reversal_timeout = std::chrono::seconds{5};
+
+/// Has the database said no for good, and not only for now?
+bool is_final(const Error& error) { return is_refusal(error) && !error.retryable; }
+
+} // namespace
+
+Result<void> StandIn::start() {
+    for (const auto& [number, logged_step] : log_->recovered()) {
+        const core::RowKey key = payment_key(logged_step.command);
+        PaymentPtr payment = payment_for(key);
+        auto step = std::make_shared<Step>(loop_);
+        step->number = number;
+        step->command = logged_step.command;
+        step->outcome = logged_step.outcome;
+        step->live = false;
+        step->answered.set();
+        for (const core::Snapshot& object : logged_step.rows.objects) {
+            if (object.kind == core::ObjectKind::PaymentIntent) {
+                TRY(auto row, core::restore<core::PaymentIntent>(object));
+                payment->rows.payment_intents.load(std::move(row));
+            } else if (object.kind == core::ObjectKind::PaymentMethod) {
+                TRY(auto row, core::restore<core::PaymentMethod>(object));
+                recent_.methods.note({key.account, row.id.uuid()}, row);
+                payment->rows.payment_methods.load(std::move(row));
+            } else if (object.kind == core::ObjectKind::Charge) {
+                TRY(auto row, core::restore<core::Charge>(object));
+                recent_.charges.note({key.account, row.id.uuid()}, row);
+                payment->rows.charges.load(std::move(row));
+            }
+        }
+        if (!logged_step.rows.operation.empty()) {
+            TRY(step->operation, core::decode_operation(logged_step.rows.operation));
+            payment->rows.operations.load(*step->operation);
+        }
+        const core::RequestContext& request = step->command.request;
+        if (!logged_step.rows.answer.empty() && !request.replay_key.is_nil()) {
+            TRY(core::Answer answer, core::decode_answer(logged_step.rows.answer));
+            payment->rows.replays.insert_or_assign(
+                {key.account, request.replay_key},
+                core::ReplayRecord{.account = key.account,
+                                   .replay_key = request.replay_key,
+                                   .fingerprint = request.fingerprint,
+                                   .request_id = request.request_id,
+                                   .created = step->command.received,
+                                   .answer = std::move(answer)});
+        }
+        payment->steps.push_back(std::move(step));
+        if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
+    }
+    if (!payments_.empty())
+        log::warn("stand_in_left_over",
+                  {{"payments", static_cast<std::int64_t>(payments_.size())}});
+    return gate_.spawn(drain());
+}
+
+Task<void> StandIn::drain() {
+    while (true) {
+        // While the database is away one payment at a time tells when it is back.
+        const std::size_t width = away() ? 1 : options_.drain_width;
+        while (draining_ < width && !undrained_.empty()) {
+            PaymentPtr payment = std::move(undrained_.front());
+            undrained_.pop_front();
+            ++draining_;
+            if (auto spawned = gate_.spawn(drain_payment(payment)); !spawned)
+                co_return Result<void>{};
+        }
+        metrics_.open(payments_.size());
+        metrics_.log_bytes(log_->stats().bytes);
+        if (auto woken = co_await work_.wait(Deadline::after(drain_pause)); !woken)
+            co_return Result<void>{};
+    }
+}
+
+Task<void> StandIn::drain_payment(PaymentPtr payment) {
+    while (!payment->steps.empty() && !payment->steps.front()->live) {
+        StepPtr step = payment->steps.front();
+        auto drained = co_await drain_step(step);
+        if (!drained || *drained == Drained::Later) break;
+        *drained == Drained::Adopted ? metrics_.adopted() : metrics_.superseded();
+        log_->settled(step->number);
+        payment->steps.pop_front();
+    }
+    --draining_;
+    if (payment->steps.empty()) {
+        payments_.erase(payment->key);
+        payment->drained.set();
+        work_.set();
+    } else {
+        undrained_.push_back(payment); // looked at again after a pause
+    }
+    co_return Result<void>{};
+}
+
+Task<StandIn::Drained> StandIn::drain_step(StepPtr step) {
+    auto verdict = co_await submit_(step->command, Deadline::after(drain_timeout));
+    if (verdict) {
+        if (verdict->started) {
+            std::optional<core::OperationOutcome> known;
+            if (step->outcome) known = std::get<core::RecordOutcome>(step->outcome->body).outcome;
+            operations_.carry_on(std::move(*verdict->started), std::move(known));
+        }
+        co_return Drained::Adopted;
+    }
+    if (!is_final(verdict.error())) co_return Drained::Later;
+    log::warn("stand_in_superseded", {{"payment", payment_of(step->command)},
+                                      {"account", step->command.account},
+                                      {"error", to_string(verdict.error())}});
+    if (auto gone = co_await let_go(step); !gone) co_return Drained::Later;
+    co_return Drained::Superseded;
+}
+
+/// No hold stays behind; the acquirer refuses what may still arrive.
+Task<void> StandIn::let_go(StepPtr step) {
+    if (!step->operation) co_return Result<void>{};
+    if (step->outcome && std::get<core::RecordOutcome>(step->outcome->body).outcome.state !=
+                             core::OperationState::Approved)
+        co_return Result<void>{};
+    CO_TRY(auto reversed,
+           co_await connector_.reverse(step->operation->id, Deadline::after(reversal_timeout)));
+    co_return Result<void>{};
+}
+
+Task<void> StandIn::stop(Deadline deadline) {
+    gate_.cancel();
+    CO_TRY_VOID(co_await gate_.close(deadline));
+    if (auto closed = co_await log_->close(deadline); !closed)
+        log::error("command_log_not_closed", {{"error", to_string(closed.error())}});
+    co_return Result<void>{};
+}
+
+} // namespace holdfast::processor

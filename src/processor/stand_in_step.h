@@ -1,0 +1,61 @@
+#pragma once
+
+// What stand_in.cc (deciding and carrying out) and stand_in_drain.cc have in common. Private to
+// them.
+
+#include "processor/stand_in.h"
+
+#include <concepts>
+#include <type_traits>
+
+namespace holdfast::processor {
+
+/// One command, from its decision until the database has it.
+struct StandIn::Step {
+    explicit Step(net::Loop& loop) : answered(loop, net::Event::Reset::Manual) {}
+
+    StepNumber number = 0; ///< 0: not on disk yet
+    core::Command command;
+    std::optional<core::Operation> operation;
+    std::optional<core::Command> outcome; ///< RecordOutcome, once it is known
+    core::UnitOfWork work;                ///< what it changes, until it is on disk
+    core::UnitOfWork before;              ///< the payment's rows without it
+    bool live = true;                     ///< carry_out() has it
+    std::optional<Result<Outcome>> answer;
+    net::Event answered; ///< or given up, with the outcome open
+};
+
+struct StandIn::Payment {
+    Payment(net::Loop& loop, core::RowKey k) : key(k), drained(loop, net::Event::Reset::Manual) {}
+
+    core::RowKey key;
+    core::UnitOfWork rows; ///< as stand-in has left them
+    std::deque<StepPtr> steps;
+    bool queued = false; ///< for the drain
+    net::Event drained;
+};
+
+/// The payment that a command is about; nil when it is about none.
+inline Id<core::PaymentIntent> payment_of(const core::Command& command) {
+    return std::visit(
+        [](const auto& body) -> Id<core::PaymentIntent> {
+            using Body = std::remove_cvref_t<decltype(body)>;
+            if constexpr (std::same_as<Body, core::CreatePaymentIntent>)
+                return body.payment_intent.id;
+            else if constexpr (requires { body.payment_intent; })
+                return body.payment_intent;
+            else if constexpr (requires {
+                                   { body.id } -> std::convertible_to<Id<core::PaymentIntent>>;
+                               })
+                return body.id;
+            else
+                return {};
+        },
+        command.body);
+}
+
+inline core::RowKey payment_key(const core::Command& command) {
+    return {command.account, payment_of(command).uuid()};
+}
+
+} // namespace holdfast::processor
