@@ -12,7 +12,7 @@ import { alive, postgresPids, until } from '../support/processes.mjs';
 import { run } from '../support/platform.mjs';
 
 const script = new URL('../support/patroni.mjs', import.meta.url).pathname;
-const startPatienceMs = 180_000;
+const startPatienceMs = 300_000;
 
 test('it starts a cluster, says where it is, and ends all of it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'hf-program-'));

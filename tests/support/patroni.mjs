@@ -20,7 +20,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import * as processes from './processes.mjs';
 
 const { until } = processes;
-const startPatienceMs = 120_000;
+const startPatienceMs = 300_000;
 const answerPatienceMs = 1_000;
 const watchEveryMs = 100;
 const names = ['db1', 'db2', 'db3'];
@@ -102,6 +102,7 @@ export class PatroniCluster {
         NODE: node.name,
         ADDRESS: '127.0.0.1',
         DIRECTORY: node.directory,
+        SOCKETS: node.directory,
         DATA: node.data,
         POSTGRES_PORT: node.port,
         PATRONI_PORT: node.restPort,
