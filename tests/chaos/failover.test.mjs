@@ -16,7 +16,8 @@ const slowdown = Number(process.env.TEST_SLOWDOWN ?? 3); // sanitizers and a bus
 const stallMaxMs = 3_000 * slowdown;
 const frozenMaxMs = stallMaxMs + 3_000; // so long it may be silent before it counts as lost
 const givenUpMaxMs = 4_000 + 1_000 * slowdown; // a standby; 2 s of silence
-const rejoinPatienceMs = 120_000;
+// pg_rewind copies the log ahead too, half a gigabyte: 40 s on a disk that others use.
+const rejoinPatienceMs = 300_000;
 
 /// How the pair is: { primary, epoch, promotable }.
 const stateFile = (platform) => join(platform.directory, 'data', 'cluster.json');
