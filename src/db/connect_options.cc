@@ -88,6 +88,7 @@ std::vector<ConnectOptions> ConnectOptions::each_host() const {
         each.push_back(std::move(one));
     }
     if (each.empty()) each.push_back(*this);
+    for (ConnectOptions& one : each) one.set("target_session_attrs", "any");
     return each;
 }
 

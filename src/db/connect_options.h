@@ -41,7 +41,7 @@ struct ConnectOptions {
     /// Upper limit of what one pipeline may answer; more breaks the connection.
     std::size_t max_result_bytes = 64 * 1024 * 1024;
 
-    /// One for each host of the list, in its order; itself when there is only one.
+    /// One for each host of the list, in its order, whatever that is now (primary or standby).
     std::vector<ConnectOptions> each_host() const;
 
     std::string_view value(std::string_view keyword) const; ///< empty when not set

@@ -26,7 +26,6 @@ class PgServer final : public Server {
   public:
     PgServer(Loop& loop, Offload& offload, ConnectOptions options)
         : loop_(loop), offload_(offload), options_(std::move(options)) {
-        options_.set("target_session_attrs", "any");
         look_.add(look_statement);
     }
 
