@@ -16,6 +16,9 @@ using net::Task;
 constexpr Duration turn_pause = std::chrono::milliseconds{50};
 constexpr Duration failure_pause = std::chrono::milliseconds{250};
 constexpr Duration look_timeout = std::chrono::milliseconds{500};
+/// For who has been silent for so long that it counts as lost: it may be alive on a machine that is
+/// overloaded, where new connections every 500 ms only make things worse.
+constexpr Duration long_look_timeout = std::chrono::seconds{5};
 constexpr std::chrono::minutes checkpoint_timeout{10};
 
 } // namespace
@@ -91,13 +94,16 @@ void ClusterKeeper::ended(Node node) {
 Task<void> ClusterKeeper::watch(Node node) {
     Watched& watched = at(node);
     for (;;) {
-        auto seen = co_await watched.server->look(Deadline::after(look_timeout));
+        const bool silent = watched.silent.lasting() > options_.limits.silence_max;
+        const Duration patience = silent ? long_look_timeout : look_timeout;
+        auto seen = co_await watched.server->look(Deadline::after(patience));
         if (!seen && seen.error().code == "cancelled") co_return Result<void>{};
         const MonoTime now = MonotonicClock::now();
-        watched.silent.note(seen.has_value(), now);
+        const Duration step_max = patience + look_timeout;
+        watched.silent.note(seen.has_value(), now, step_max);
         // Who refuses ("the database system is starting up") lives; who copies can't answer.
         const bool copying = node != primary() && !cluster_.made(node);
-        watched.mute.note(seen || !seen.error().sqlstate.empty() || copying, now);
+        watched.mute.note(seen || !seen.error().sqlstate.empty() || copying, now, step_max);
         if (seen) watched.answers_as_standby = watched.runs && seen->in_recovery;
         end_lost_primary();
         if (auto slept = co_await net::sleep_for(turn_pause); !slept) co_return Result<void>{};

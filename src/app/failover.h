@@ -54,19 +54,22 @@ Result<void> store_pair_state(const std::string& path, const PairState& state,
                               const std::optional<UserIdentity>& owner);
 
 /// How long something has been missing, by the looks at it. Time in which nobody could look (our
-/// own process was held up, the one who knows did not answer) counts as one look at most.
+/// own process was held up, the one who knows did not answer) counts as one look at most, which is
+/// `step_max` with its pause.
 class Absence {
   public:
-    static constexpr Duration step_max = std::chrono::seconds{1};
+    static constexpr Duration step_usual = std::chrono::seconds{1};
     void seen(MonoTime now) {
         lasting_ = {};
         looked_ = now;
     }
-    void missed(MonoTime now) {
+    void missed(MonoTime now, Duration step_max = step_usual) {
         lasting_ += std::min(now - looked_, step_max);
         looked_ = now;
     }
-    void note(bool there, MonoTime now) { there ? seen(now) : missed(now); }
+    void note(bool there, MonoTime now, Duration step_max = step_usual) {
+        there ? seen(now) : missed(now, step_max);
+    }
     Duration lasting() const { return lasting_; }
 
   private:

@@ -20,7 +20,8 @@ constexpr Statement look_statement{
     "- '0/0'::pg_lsn, 0)::int8 "
     "FROM pg_is_in_recovery() AS r"};
 
-constexpr Duration connect_share = std::chrono::milliseconds{400}; ///< of a look's time
+/// Of a look's time, the rest is for the question.
+Duration connect_share(Deadline deadline) { return deadline.left() * 4 / 5; }
 
 class PgServer final : public Server {
   public:
@@ -56,8 +57,8 @@ class PgServer final : public Server {
 Task<Sighting> PgServer::look(Deadline deadline) {
     if (!connection_ || connection_->broken()) {
         connection_.reset();
-        CO_TRY(connection_,
-               co_await db::connect(loop_, offload_, options_, deadline.capped(connect_share)));
+        CO_TRY(connection_, co_await db::connect(loop_, offload_, options_,
+                                                 deadline.capped(connect_share(deadline))));
     }
     auto results = co_await connection_->run(look_, deadline);
     if (!results) {
