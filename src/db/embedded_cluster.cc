@@ -45,7 +45,8 @@ constexpr Duration basebackup_timeout = std::chrono::hours{2};
 constexpr Duration primary_patience = std::chrono::seconds{30};
 constexpr Duration rewind_timeout = std::chrono::minutes{30};
 constexpr Duration poll_interval = std::chrono::milliseconds{20};
-constexpr int connect_timeout_s = 2;
+constexpr int connect_timeout_s =
+    10; ///< of a start, also on a machine that is busy with other things
 
 using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
 using QueryAnswer = std::unique_ptr<PGresult, decltype(&PQclear)>;
