@@ -143,5 +143,16 @@ TEST(CancelKey, IsFoundInTheTrace) {
     EXPECT_FALSE(parse_trace_line("B\t12\tBackendKeyData\t 4711"));
 }
 
+TEST(ConnectOptions, EachHostIsLookedAtWhateverItIsNow) {
+    auto options = ConnectOptions::parse(SecretString(
+        std::string("postgresql://app@/shop?host=a,b&port=1,2&target_session_attrs=read-write")));
+    ASSERT_TRUE(options.has_value());
+    const auto each = options->each_host();
+    ASSERT_EQ(each.size(), 2U);
+    EXPECT_EQ(each[1].value("host"), "b");
+    EXPECT_EQ(each[1].value("port"), "2");
+    for (const ConnectOptions& one : each) EXPECT_EQ(one.value("target_session_attrs"), "any");
+}
+
 } // namespace
 } // namespace holdfast::db
