@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/own_program.h"
 #include "db/embedded_cluster.h"
 #include "net/block_on.h"
 #include "net/http_client.h"
@@ -39,14 +40,6 @@ constexpr int instances_max = 64;
 void say(std::string_view text) {
     fmt::print(stderr, "holdfast: {}\n", text);
     std::fflush(stderr);
-}
-
-std::string own_program() {
-    std::string path(4096, '\0');
-    const auto size = ::readlink("/proc/self/exe", path.data(), path.size());
-    CHECK(size > 0);
-    path.resize(static_cast<std::size_t>(size));
-    return path;
 }
 
 /// One start of the platform: what `up` holds while it runs.
