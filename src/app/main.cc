@@ -9,6 +9,7 @@
 #include "app/serve.h"
 #include "app/up.h"
 #include "base/env.h"
+#include "drill/drill.h"
 #include "guard/doctor_rules.h"
 
 #include <fmt/format.h>
@@ -62,6 +63,14 @@ void declare_config(CLI::App& app, Action& action) {
             return {};
         };
     });
+}
+
+/// Fails unless the drill shows what it has to show.
+Result<void> expect_pass(const drill::DrillOptions& options) {
+    TRY(const drill::Outcome outcome, drill::run_drill(options));
+    if (outcome == drill::Outcome::Passed || outcome == drill::Outcome::Outage) return {};
+    return fail(ErrorClass::Conflict, "drill_not_passed",
+                fmt::format("{}: {}", options.name, drill::to_string(outcome)));
 }
 
 void declare_up(CLI::App& app, Action& action) {
@@ -235,6 +244,36 @@ void declare_doctor(CLI::App& app, Action& action) {
     });
 }
 
+void declare_drill(CLI::App& app, Action& action) {
+    static drill::DrillOptions options;
+    CLI::App* command =
+        app.add_subcommand("drill", "Prove on a platform of its own that payments survive a fault");
+    command->require_subcommand(1);
+    CLI::App* list = command->add_subcommand("list", "All drills, each in a sentence");
+    list->add_flag("--json", options.json);
+    list->callback([&action] {
+        action = []() -> Result<void> {
+            drill::list_drills(options.json);
+            return {};
+        };
+    });
+    CLI::App* run = command->add_subcommand("run", "Run one; exits non-zero unless it passes");
+    run->add_option("name", options.name, "See `holdfast drill list`")->required();
+    run->add_flag("--unprotected", options.unprotected,
+                  "The same fault against an ordinary design, to see that it is real");
+    run->add_option("--engine", options.engine, "What runs the database servers")
+        ->check(CLI::IsMember({"embedded"}))
+        ->capture_default_str();
+    run->add_option("--rate", options.rate,
+                    fmt::format("Purchases a second ({:g}, with --quick {:g})", drill::rate_usual,
+                                drill::rate_quick))
+        ->check(CLI::Range(1.0, drill::rate_max));
+    run->add_flag("--quick", options.quick, "Shorter, with less load");
+    run->add_option("--seed", options.seed, "Of the clients' choices")->capture_default_str();
+    run->add_flag("--json", options.json, "One line of JSON instead of a table");
+    run->callback([&action] { action = [] { return expect_pass(options); }; });
+}
+
 void declare_routes(CLI::App& app, Action& action) {
     app.add_subcommand("routes", "Print what the API answers, as JSON")->callback([&action] {
         action = print_routes;
@@ -264,6 +303,7 @@ int run(int argc, char** argv) {
     declare_check(app, action);
     declare_doctor(app, action);
     declare_config(app, action);
+    declare_drill(app, action);
     declare_routes(app, action);
     CLI11_PARSE(app, argc, argv);
     forbid_dumps();

@@ -1,0 +1,42 @@
+#pragma once
+
+// Drill: runs one scenario from an empty directory to a verdict.
+//
+//   start the platform, wait until its pair is in sync, begin the load, play the steps, let go of
+//   all that they hold, end the load, wait until the witnesses agree (settle_patience), judge
+//
+// It runs as an outsider: the platform is a process of its own (platform.h), and what is compared
+// in the end comes from three witnesses (witnesses.h). A fault that can't be proven makes the
+// drill invalid; what the platform does under it makes it pass or fail. SIGINT and SIGTERM end it
+// early, and everything it started with it.
+//
+// Errors: the platform does not start; a witness can't be heard; "drill_interrupted".
+
+#include "base/result.h"
+#include "drill/figures.h"
+
+#include <string>
+
+namespace holdfast::drill {
+
+struct DrillOptions {
+    std::string name;
+    std::string engine = "embedded";
+    bool unprotected = false;
+    bool quick = false;
+    bool json = false;
+    double rate = 0; ///< purchases a second; 0: rate_usual, or rate_quick with `quick`
+    std::uint64_t seed = 1;
+};
+
+inline constexpr double rate_usual = 200, rate_quick = 50;
+inline constexpr double rate_max = 10'000;
+inline constexpr Duration settle_patience = std::chrono::minutes{1};
+
+/// Prints the names, each with its sentence.
+void list_drills(bool json);
+
+/// Runs and prints it. The outcome is in the report; an Error says why there is none.
+Result<Outcome> run_drill(const DrillOptions& options);
+
+} // namespace holdfast::drill

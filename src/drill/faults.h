@@ -1,0 +1,54 @@
+#pragma once
+
+// Faults: the acts that scenarios are made of (stage.h says what an act is and what it owes).
+//
+// How each proves that it took effect:
+//   kill         the process, named by pid and start time, is gone from /proc
+//   freeze       /proc says stopped for every process of the service, and a session that was open
+//                before gets no answer to SELECT 1 for half a second
+//   lock         the server granted it, and others wait for this very backend
+//   heavy job    rows rewritten, counted by the server
+//   deadlock     the server itself reported 40P01 to one of the two outsiders
+//   flood        the server refused one more session with 53300
+//   slow commit  a commit of our own takes that long
+//   small pool   the kernel says with which settings the process runs
+//   acquirer     its fault counters say how many calls were hit
+
+#include "drill/stage.h"
+
+namespace holdfast::drill::faults {
+
+using net::Task;
+
+// faults_processes.cc
+Task<std::string> kill_primary(Stage& stage);
+Task<std::string> kill_standby(Stage& stage);
+Task<std::string> kill_serve(Stage& stage);
+Task<std::string> kill_supervisor(Stage& stage);
+Task<std::string> start_supervisor(Stage& stage);
+Task<std::string> freeze_primary(Stage& stage);
+Task<std::string> freeze_databases(Stage& stage);
+Task<std::string> freeze_standby(Stage& stage);
+Task<std::string> thaw(Stage& stage);
+Task<std::string> in_sync_again(Stage& stage);
+
+// faults_database.cc
+Task<std::string> lock_payments(Stage& stage);
+Task<std::string> prove_waiting(Stage& stage);
+Task<std::string> unlock_payments(Stage& stage);
+Task<std::string> add_old_payments(Stage& stage);
+Task<std::string> start_heavy_job(Stage& stage);
+Task<std::string> end_heavy_job(Stage& stage);
+Task<std::string> slow_commits(Stage& stage);
+Task<std::string> usual_commits(Stage& stage);
+Task<std::string> start_deadlocks(Stage& stage);
+Task<std::string> end_deadlocks(Stage& stage);
+
+// faults_connections.cc
+Task<std::string> flood_connections(Stage& stage);
+Task<std::string> end_flood(Stage& stage);
+Task<std::string> prove_small_pool(Stage& stage);
+Task<std::string> cut_acquirer(Stage& stage);
+Task<std::string> mend_acquirer(Stage& stage);
+
+} // namespace holdfast::drill::faults

@@ -1,0 +1,133 @@
+// Faults that hit processes: killed, frozen, started again.
+
+#include "drill/faults.h"
+#include "drill/sql.h"
+#include "net/timer.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <fstream>
+
+namespace holdfast::drill::faults {
+
+namespace {
+
+constexpr Duration gone_patience = std::chrono::seconds{1};
+constexpr Duration silence = std::chrono::milliseconds{500};
+constexpr Duration sync_patience = std::chrono::minutes{1};
+
+std::int64_t ms_since(MonoTime when) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(MonotonicClock::now() - when)
+        .count();
+}
+
+Task<std::string> kill_process(std::string name, ProcessName process) {
+    if (!is_alive(process))
+        co_return fail(ErrorClass::NotFound, "fault_missed", name + " was gone before");
+    const MonoTime struck = MonotonicClock::now();
+    ::kill(process.pid, SIGKILL);
+    const auto gone = [process] {
+        while (reap_child()) {
+        }
+        return !is_alive(process);
+    };
+    CO_TRY_VOID(co_await until(name + " lives on", gone, gone_patience));
+    co_return fmt::format("{} (pid {}) is gone after {} ms", name, process.pid, ms_since(struck));
+}
+
+/// The state letter of /proc/PID/stat.
+char state_of(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    const std::size_t end = text.rfind(')');
+    return end == std::string::npos || end + 2 >= text.size() ? 'X' : text[end + 2];
+}
+
+/// A session that was answered before, and is not now.
+Task<void> must_be_silent(db::Connection& session) {
+    auto answer = co_await ask(session, sql::answer_at_all, silence);
+    if (answer) co_return fail(ErrorClass::Bug, "fault_missed", "the frozen server still answers");
+    co_return Result<void>{};
+}
+
+Task<void> freeze_service(Stage& stage, Service service, std::string url) {
+    CO_TRY(auto session, co_await connect_as_outsider(stage, std::move(url)));
+    CO_TRY_VOID(co_await ask(*session, sql::answer_at_all, silence));
+    stage.frozen.push_back(service);
+    signal_family(service.process, service.family, SIGSTOP);
+    const auto stopped = [pid = service.process.pid] { return state_of(pid) == 'T'; };
+    CO_TRY_VOID(co_await until(service.name + " does not stop", stopped, gone_patience));
+    co_return co_await must_be_silent(*session);
+}
+
+} // namespace
+
+Task<std::string> kill_primary(Stage& stage) {
+    CO_TRY(const Service primary, stage.platform.database(Role::Primary));
+    co_return co_await kill_process(primary.name, primary.process);
+}
+
+Task<std::string> kill_standby(Stage& stage) {
+    CO_TRY(const Service standby, stage.platform.database(Role::Standby));
+    co_return co_await kill_process(standby.name, standby.process);
+}
+
+Task<std::string> kill_serve(Stage& stage) {
+    CO_TRY(const Service serve, stage.platform.service("pay-1"));
+    co_return co_await kill_process(serve.name, serve.process);
+}
+
+Task<std::string> kill_supervisor(Stage& stage) {
+    co_return co_await kill_process("the supervisor", stage.platform.supervisor());
+}
+
+Task<std::string> start_supervisor(Stage& stage) {
+    const MonoTime begun = MonotonicClock::now();
+    CO_TRY_VOID(co_await stage.platform.start_supervisor());
+    co_return fmt::format("it serves again {} ms after its start", ms_since(begun));
+}
+
+Task<std::string> freeze_primary(Stage& stage) {
+    CO_TRY(Service primary, stage.platform.database(Role::Primary));
+    const std::string name = primary.name;
+    CO_TRY_VOID(
+        co_await freeze_service(stage, std::move(primary), stage.platform.ready().database_url));
+    co_return name + " is stopped with all its processes and answers nobody";
+}
+
+Task<std::string> freeze_standby(Stage& stage) {
+    CO_TRY(Service standby, stage.platform.database(Role::Standby));
+    const std::string name = standby.name;
+    CO_TRY_VOID(
+        co_await freeze_service(stage, std::move(standby), stage.platform.ready().standby_url));
+    co_return name + " is stopped with all its processes: the link to it is dead";
+}
+
+/// The standby first: nobody may take over meanwhile.
+Task<std::string> freeze_databases(Stage& stage) {
+    CO_TRY_VOID(co_await freeze_standby(stage));
+    CO_TRY_VOID(co_await freeze_primary(stage));
+    co_return std::string("both servers are stopped and answer nobody");
+}
+
+Task<std::string> thaw(Stage& stage) {
+    int went_on = 0;
+    for (const Service& service : stage.frozen) {
+        went_on += is_alive(service.process) ? 1 : 0;
+        signal_family(service.process, service.family, SIGCONT);
+    }
+    const std::size_t count = stage.frozen.size();
+    stage.frozen.clear();
+    co_return fmt::format("{} of {} frozen servers were still there and go on", went_on, count);
+}
+
+Task<std::string> in_sync_again(Stage& stage) {
+    const MonoTime begun = MonotonicClock::now();
+    const auto in_sync = [&platform = stage.platform] { return platform.in_sync(); };
+    CO_TRY_VOID(co_await until("the pair is not in sync", in_sync, sync_patience));
+    co_return fmt::format("primary and standby are in sync ({} ms)", ms_since(begun));
+}
+
+} // namespace holdfast::drill::faults

@@ -1,0 +1,65 @@
+#pragma once
+
+// Scenario: one drill as a small table: what happens when, what the platform needs for it, what is
+// expected, and, for the five outages that Holdfast was built against, what they cost.
+//
+// Steps happen at their time after the load's begin, one after the other; one that takes longer
+// delays the next. The step marked Blow is when the fault strikes: recovery counts from there. Each
+// family is a source of its own (scenarios_*.cc); a new scenario is a table there, a line in its
+// list, and whatever act it lacks in faults.h.
+//
+// --quick runs the same steps with all times divided by quick_divisor: the same fault, shorter.
+
+#include "drill/figures.h"
+#include "drill/ordinary.h"
+#include "drill/stage.h"
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace holdfast::drill {
+
+inline constexpr int quick_divisor = 3;
+
+struct Step {
+    Duration at;
+    const char* what; ///< said when it begins
+    Act act;
+    /// An act of a Check is what the platform owes by then: its Error fails the drill, any other
+    /// act's makes it invalid.
+    enum class Kind : std::uint8_t { Ordinary, Blow, Check } kind = Kind::Ordinary;
+};
+
+/// An outage that really happened, by its report.
+struct Seed {
+    std::string_view report;
+    int outage_minutes = 0;
+    std::string_view hit;  ///< how many
+    std::string_view cost; ///< empty: not said
+};
+
+struct Scenario {
+    std::string_view name;
+    std::string_view sentence;
+    std::span<const Step> steps;
+    Duration length; ///< of the load
+    Expectation expectation{};
+    std::optional<Seed> seed{};
+    int browsers = 0;
+    std::span<const char* const> settings{};          ///< of `holdfast up`
+    std::size_t ordinary_pool = Ordinary::pool_usual; ///< connections, with --unprotected
+};
+
+/// All of them, in the order in which they are listed.
+std::vector<const Scenario*> all_scenarios();
+/// Error NotFound "drill_unknown" names all.
+Result<const Scenario*> find_scenario(std::string_view name);
+
+// By family.
+std::span<const Scenario> process_scenarios();
+std::span<const Scenario> outage_scenarios();
+std::span<const Scenario> database_scenarios();
+
+} // namespace holdfast::drill

@@ -1,0 +1,47 @@
+// Drills of what surrounds a payment: connections, commits that drag on, an acquirer that is away.
+
+#include "drill/faults.h"
+#include "drill/scenario.h"
+
+namespace holdfast::drill {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Step connection_flood[] = {
+    {10s, "a role without privileges takes every slot", faults::flood_connections,
+     Step::Kind::Blow},
+    {40s, "it lets go", faults::end_flood},
+};
+constexpr Step slow_commit[] = {
+    {10s, "commits become slow", faults::slow_commits, Step::Kind::Blow},
+    {40s, "commits are fast again", faults::usual_commits},
+};
+constexpr Step acquirer_down[] = {
+    {10s, "the acquirer cuts every call off", faults::cut_acquirer, Step::Kind::Blow},
+    {40s, "it answers again", faults::mend_acquirer},
+};
+
+constexpr Scenario scenarios[] = {
+    {.name = "connection-flood",
+     .sentence = "A role without privileges takes every connection slot of the database.",
+     .steps = connection_flood,
+     .length = 60s,
+     .expectation = {.none_in_standin = true}},
+    {.name = "slow-commit",
+     .sentence = "Every commit of the database takes a tenth of a second longer.",
+     .steps = slow_commit,
+     .length = 60s,
+     .expectation = {.none_in_standin = true}},
+    {.name = "acquirer-down",
+     .sentence = "The card acquirer closes every connection without an answer for 30 s.",
+     .steps = acquirer_down,
+     .length = 65s,
+     .expectation = {.none_failed = false}},
+};
+
+} // namespace
+
+std::span<const Scenario> database_scenarios() { return scenarios; }
+
+} // namespace holdfast::drill

@@ -1,0 +1,73 @@
+// The outages that Holdfast was built against, as drills. Figures are those of their reports.
+
+#include "drill/faults.h"
+#include "drill/scenario.h"
+
+namespace holdfast::drill {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Step migration_lock[] = {
+    {10s, "a migration locks the payments tables", faults::lock_payments, Step::Kind::Blow},
+    {13s, "does anybody wait for it?", faults::prove_waiting},
+    {70s, "the migration is rolled back", faults::unlock_payments},
+};
+
+/// Everything that came together in that flash sale, in the order of the report.
+constexpr Step flash_sale[] = {
+    {10s, "conflicting transactions", faults::start_deadlocks, Step::Kind::Blow},
+    {30s, "the link to the standby is cut", faults::freeze_standby},
+    {45s, "and is back", faults::thaw},
+    {55s, "is the standby back in sync?", faults::in_sync_again, Step::Kind::Check},
+    {56s, "the primary is lost", faults::kill_primary},
+    {75s, "the sale calms down", faults::end_deadlocks},
+};
+
+constexpr Step heavy_job[] = {
+    {5s, "old payments are added", faults::add_old_payments},
+    {15s, "a job rewrites the payments table", faults::start_heavy_job, Step::Kind::Blow},
+    {75s, "the job is ended", faults::end_heavy_job},
+};
+
+/// The least that the configuration takes, with people browsing beside the payments.
+constexpr const char* smallest_pool[] = {"--db-pool-max", "2", "--processor-lanes", "1"};
+constexpr std::size_t ordinary_smallest_pool = 1;
+constexpr Step pool_wrong[] = {
+    {10s, "is the pool as small as configured?", faults::prove_small_pool, Step::Kind::Blow},
+};
+
+constexpr Scenario scenarios[] = {
+    {.name = "000-migration-lock",
+     .sentence = "A migration holds ACCESS EXCLUSIVE on the payments tables for 60 s at peak.",
+     .steps = migration_lock,
+     .length = 95s,
+     .seed = Seed{"IR20240413", 75, "12,000 transactions", "$200,000"}},
+    {.name = "001-flash-sale",
+     .sentence = "One merchant's flash sale with browsing, outside transactions that deadlock, the "
+                 "link to the standby cut, then the primary lost.",
+     .steps = flash_sale,
+     .length = 95s,
+     .seed = Seed{"INC-2024-001234", 150, "15,420 users", "$287,500"},
+     .browsers = 32},
+    {.name = "003-heavy-job",
+     .sentence = "An outside job rewrites the whole payments table, unthrottled, at peak.",
+     .steps = heavy_job,
+     .length = 95s,
+     .seed = Seed{"2024-06-20", 135, "5,000 transactions", "$50,000"}},
+    {.name = "004-pool-misconfigured",
+     .sentence =
+         "Connection pools set far too small, forced past all warnings, while people browse.",
+     .steps = pool_wrong,
+     .length = 60s,
+     .seed = Seed{"2023-06-08", 900, "75 % of users", ""},
+     .browsers = 128,
+     .settings = smallest_pool,
+     .ordinary_pool = ordinary_smallest_pool},
+};
+
+} // namespace
+
+std::span<const Scenario> outage_scenarios() { return scenarios; }
+
+} // namespace holdfast::drill

@@ -1,0 +1,55 @@
+#pragma once
+
+// Stage: what the acts of a scenario have to work with, and what they leave there for later acts.
+//
+// An act is one coroutine: it does something to the platform and *proves* that it took effect. It
+// answers with the proof, a sentence for people, or with an Error: then the drill is invalid,
+// whatever the payments did. What an act holds (locks, sessions, frozen processes) stays on the
+// stage until another act or the end of the drill lets go of it.
+//
+// Thread: the loop's. `acts` is closed before the stage goes away.
+
+#include "base/offload.h"
+#include "db/connection.h"
+#include "drill/load.h"
+#include "drill/platform.h"
+#include "drill/sql.h"
+#include "net/gate.h"
+#include "net/http_client.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace holdfast::drill {
+
+struct Stage {
+    Stage(net::Loop& l, Env& e, Offload& o, Platform& p)
+        : loop(l), env(e), offload(o), platform(p), http(l, {}), acts(l, "acts") {}
+
+    net::Loop& loop;
+    Env& env;
+    Offload& offload;
+    Platform& platform;
+    net::HttpClient http;
+    net::Gate acts; ///< what goes on beside the timeline
+    /// Sessions of outsiders; a lock is held by one of them.
+    std::vector<std::unique_ptr<db::Connection>> sessions;
+    std::vector<Service> frozen;
+    sql::TableFaults tables = sql::of_holdfast; ///< of the design that is under load
+    std::vector<std::string> hogs;              ///< what failed among `acts`
+    std::int64_t rewritten = 0;                 ///< rows, by a job
+    int deadlocks = 0;
+    bool job_runs = false;
+};
+
+using Act = net::Task<std::string> (*)(Stage& stage);
+
+/// A session as superuser on whoever is the primary, without timeouts.
+net::Task<std::unique_ptr<db::Connection>> connect_as_outsider(Stage& stage, std::string url);
+net::Task<db::QueryResult> ask(db::Connection& connection, std::string sql, Duration timeout);
+
+/// Waits until `condition` holds. Error Deadline "not_so_in_time" names `what`.
+net::Task<void> until(std::string what, std::function<bool()> condition, Duration patience);
+
+} // namespace holdfast::drill
