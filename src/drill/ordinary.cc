@@ -126,7 +126,7 @@ Task<HttpResponse> Ordinary::create_payment(std::string form) {
         co_return answer(400, "", "parameter_missing");
     const std::string id = Id<core::PaymentIntent>::time_ordered(env_).str();
     const std::string card = "test_" + method->substr(test_method.size());
-    auto session = co_await pool_.acquire(db::Priority::Payment, no_deadline());
+    auto session = co_await pool_.acquire(db::Priority::Payment, "ordinary", no_deadline());
     if (!session) co_return failed(session.error());
     db::Pipeline insert;
     insert.add(sql::ordinary_create, id, *purchase, card, *amount);
@@ -137,7 +137,7 @@ Task<HttpResponse> Ordinary::create_payment(std::string form) {
 
 /// All in one transaction, the acquirer too: the row stays locked meanwhile.
 Task<HttpResponse> Ordinary::confirm(std::string id) {
-    auto session = co_await pool_.acquire(db::Priority::Payment, no_deadline());
+    auto session = co_await pool_.acquire(db::Priority::Payment, "ordinary", no_deadline());
     if (!session) co_return failed(session.error());
     db::Pipeline lock;
     lock.begin();
@@ -171,7 +171,7 @@ Task<HttpResponse> Ordinary::confirm(std::string id) {
 }
 
 Task<HttpResponse> Ordinary::retrieve(std::string id) {
-    auto session = co_await pool_.acquire(db::Priority::Payment, no_deadline());
+    auto session = co_await pool_.acquire(db::Priority::Payment, "ordinary", no_deadline());
     if (!session) co_return failed(session.error());
     db::Pipeline read{db::Effect::Read};
     read.add(sql::ordinary_read, id);
