@@ -1,6 +1,7 @@
 #pragma once
 
-// find_row(): one row for an answer: as stand-in knows it, else from the database.
+// find_row(): one row for an answer: from the database, or as this instance knows it when it is
+// away, or does not answer in time: who has been charged or declined is told so all the same.
 
 #include "processor/processor.h"
 #include "store/store.h"
@@ -9,11 +10,26 @@
 
 namespace holdfast::api {
 
-template <class T>
-net::Task<std::optional<T>> find_row(store::Store& store, const processor::Processor& processor,
+/// So long the database is waited for where there is another answer.
+inline constexpr Duration row_patience = std::chrono::milliseconds{500};
+
+inline bool is_away(const Error& error) {
+    return error.kind == ErrorClass::Deadline || error.kind == ErrorClass::Unavailable;
+}
+
+/// `here` is a processor::Processor.
+template <class T, class Local>
+net::Task<std::optional<T>> find_row(store::Store& store, const Local& here,
                                      Id<core::Account> account, Id<T> id, net::Deadline deadline) {
-    if constexpr (requires { processor.find_here(account, id); })
-        if (auto here = processor.find_here(account, id)) co_return here;
+    if constexpr (requires { here.find_here(account, id); }) {
+        auto known = here.find_here(account, id);
+        if (known && known->current) co_return std::move(known->row);
+        if (known) {
+            auto row = co_await store.find(account, id, deadline.capped(row_patience));
+            if (row || !is_away(row.error())) co_return row;
+            co_return std::move(known->row);
+        }
+    }
     co_return co_await store.find(account, id, deadline);
 }
 

@@ -52,27 +52,29 @@ Task<void> must_be_silent(db::Connection& session) {
     co_return Result<void>{};
 }
 
-Task<void> freeze_service(Stage& stage, Service service, std::string url) {
+Task<std::string> kill_database(Stage& stage, Role role) {
+    CO_TRY(const Service server, stage.platform.database(role));
+    co_return co_await kill_process(server.name, server.process);
+}
+
+/// `so`: what that means.
+Task<std::string> freeze_database(Stage& stage, Role role, std::string url, std::string_view so) {
+    CO_TRY(const Service service, stage.platform.database(role));
     CO_TRY(auto session, co_await connect_as_outsider(stage, std::move(url)));
     CO_TRY_VOID(co_await ask(*session, sql::answer_at_all, silence));
     stage.frozen.push_back(service);
     signal_family(service.process, service.family, SIGSTOP);
     const auto stopped = [pid = service.process.pid] { return state_of(pid) == 'T'; };
     CO_TRY_VOID(co_await until(service.name + " does not stop", stopped, gone_patience));
-    co_return co_await must_be_silent(*session);
+    CO_TRY_VOID(co_await must_be_silent(*session));
+    co_return fmt::format("{} is stopped with all its processes{}", service.name, so);
 }
 
 } // namespace
 
-Task<std::string> kill_primary(Stage& stage) {
-    CO_TRY(const Service primary, stage.platform.database(Role::Primary));
-    co_return co_await kill_process(primary.name, primary.process);
-}
+Task<std::string> kill_primary(Stage& stage) { return kill_database(stage, Role::Primary); }
 
-Task<std::string> kill_standby(Stage& stage) {
-    CO_TRY(const Service standby, stage.platform.database(Role::Standby));
-    co_return co_await kill_process(standby.name, standby.process);
-}
+Task<std::string> kill_standby(Stage& stage) { return kill_database(stage, Role::Standby); }
 
 Task<std::string> kill_serve(Stage& stage) {
     CO_TRY(const Service serve, stage.platform.service("pay-1"));
@@ -90,19 +92,13 @@ Task<std::string> start_supervisor(Stage& stage) {
 }
 
 Task<std::string> freeze_primary(Stage& stage) {
-    CO_TRY(Service primary, stage.platform.database(Role::Primary));
-    const std::string name = primary.name;
-    CO_TRY_VOID(
-        co_await freeze_service(stage, std::move(primary), stage.platform.ready().database_url));
-    co_return name + " is stopped with all its processes and answers nobody";
+    return freeze_database(stage, Role::Primary, stage.platform.ready().database_url,
+                           " and answers nobody");
 }
 
 Task<std::string> freeze_standby(Stage& stage) {
-    CO_TRY(Service standby, stage.platform.database(Role::Standby));
-    const std::string name = standby.name;
-    CO_TRY_VOID(
-        co_await freeze_service(stage, std::move(standby), stage.platform.ready().standby_url));
-    co_return name + " is stopped with all its processes: the link to it is dead";
+    return freeze_database(stage, Role::Standby, stage.platform.ready().standby_url,
+                           ": the link to it is dead");
 }
 
 /// The standby first: nobody may take over meanwhile.

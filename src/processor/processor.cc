@@ -120,14 +120,15 @@ class BatchingProcessor final : public Processor {
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
     bool database_away() const override { return stand_in_ && stand_in_->away(); }
-    std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
-                                                 Id<core::PaymentIntent> id) const override;
-    std::optional<core::PaymentMethod> find_here(Id<core::Account> account,
-                                                 Id<core::PaymentMethod> id) const override {
+    Here<core::PaymentIntent> find_here(Id<core::Account> account,
+                                        Id<core::PaymentIntent> id) const override {
         return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
     }
-    std::optional<core::Charge> find_here(Id<core::Account> account,
-                                          Id<core::Charge> id) const override {
+    Here<core::PaymentMethod> find_here(Id<core::Account> account,
+                                        Id<core::PaymentMethod> id) const override {
+        return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
+    }
+    Here<core::Charge> find_here(Id<core::Account> account, Id<core::Charge> id) const override {
         return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
     }
     Task<bool> take_over(core::Operation operation) override;
@@ -285,11 +286,6 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
     if (payments_committed_ <= began) stand_in_->began();
     if (!StandIn::can_take(command)) co_return paid;
     co_return co_await stand_in_->pay(std::move(command), deadline);
-}
-
-std::optional<core::PaymentIntent> BatchingProcessor::find_here(Id<core::Account> account,
-                                                                Id<core::PaymentIntent> id) const {
-    return stand_in_ ? stand_in_->find(account, id) : std::nullopt;
 }
 
 Task<Outcome> BatchingProcessor::conclude(core::Operation operation, Deadline deadline) {

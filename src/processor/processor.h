@@ -57,6 +57,13 @@ struct Outcome {
     bool pending = false;
 };
 
+/// A row as an instance knows it. Unless it is `current` the database knows better, if it answers.
+template <class T> struct KnownHere {
+    T row;
+    bool current = false;
+};
+template <class T> using Here = std::optional<KnownHere<T>>;
+
 /// Accounts by id, from the edge's cache; a command's account must be known before submit().
 using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
 
@@ -82,14 +89,14 @@ class Processor {
 
     /// Payments are decided by stand-in; what else is asked of the database is in vain.
     virtual bool database_away() const = 0;
-    /// A payment as stand-in has left it, or while the database is away, as it was last seen here.
-    /// Empty: ask the database.
-    virtual std::optional<core::PaymentIntent> find_here(Id<core::Account> account,
-                                                         Id<core::PaymentIntent> id) const = 0;
-    virtual std::optional<core::PaymentMethod> find_here(Id<core::Account> account,
-                                                         Id<core::PaymentMethod> id) const = 0;
-    virtual std::optional<core::Charge> find_here(Id<core::Account> account,
-                                                  Id<core::Charge> id) const = 0;
+    /// What this instance knows: current are a payment that stand-in has decided, until it is
+    /// drained, and while the database is away everything that was seen here last.
+    virtual Here<core::PaymentIntent> find_here(Id<core::Account> account,
+                                                Id<core::PaymentIntent> id) const = 0;
+    virtual Here<core::PaymentMethod> find_here(Id<core::Account> account,
+                                                Id<core::PaymentMethod> id) const = 0;
+    virtual Here<core::Charge> find_here(Id<core::Account> account,
+                                         Id<core::Charge> id) const = 0;
 
     /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
     /// somebody else's, or settled, or could not be settled yet.

@@ -50,6 +50,10 @@ void take_changes(const core::UnitOfWork& from, core::UnitOfWork& into) {
         into.replays.insert_or_assign({record.account, record.replay_key}, record);
 }
 
+template <class T> Here<T> known(const T* row, bool current) {
+    return row != nullptr ? Here<T>({.row = *row, .current = current}) : std::nullopt;
+}
+
 LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation,
                   const std::optional<core::Answer>& answer) {
     LoggedRows rows;
@@ -103,24 +107,22 @@ std::optional<Outcome> StandIn::answered(const core::Command& command) const {
                    .original_request = told->second.request_id};
 }
 
-std::optional<core::PaymentIntent> StandIn::find(Id<core::Account> account,
-                                                 Id<core::PaymentIntent> id) const {
+Here<core::PaymentIntent> StandIn::find(Id<core::Account> account,
+                                        Id<core::PaymentIntent> id) const {
     const core::RowKey key{account, id.uuid()};
     if (auto held = payments_.find(key); held != payments_.end())
-        if (const auto* row = held->second->rows.payment_intents.find(key)) return *row;
-    if (const auto* row = away() ? recent_.payments.find(key) : nullptr) return *row;
-    return std::nullopt;
+        if (const auto* row = held->second->rows.payment_intents.find(key))
+            return KnownHere{.row = *row, .current = true};
+    return known(recent_.payments.find(key), away());
 }
 
-std::optional<core::PaymentMethod> StandIn::find(Id<core::Account> account,
-                                                 Id<core::PaymentMethod> id) const {
-    const auto* row = away() ? recent_.methods.find({account, id.uuid()}) : nullptr;
-    return row != nullptr ? std::optional(*row) : std::nullopt;
+Here<core::PaymentMethod> StandIn::find(Id<core::Account> account,
+                                        Id<core::PaymentMethod> id) const {
+    return known(recent_.methods.find({account, id.uuid()}), away());
 }
 
-std::optional<core::Charge> StandIn::find(Id<core::Account> account, Id<core::Charge> id) const {
-    const auto* row = away() ? recent_.charges.find({account, id.uuid()}) : nullptr;
-    return row != nullptr ? std::optional(*row) : std::nullopt;
+Here<core::Charge> StandIn::find(Id<core::Account> account, Id<core::Charge> id) const {
+    return known(recent_.charges.find({account, id.uuid()}), away());
 }
 
 /// The payment's rows, and what answers show beside it.
@@ -221,6 +223,10 @@ StandIn::PaymentPtr StandIn::payment_for(const core::RowKey& key) {
     return found->second;
 }
 
+void StandIn::forget_idle(const Payment& payment) {
+    if (payment.steps.empty() && !payment.queued) payments_.erase(payment.key);
+}
+
 /// A step that has changed nothing yet, or one with its answer already.
 Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command command) {
     const core::RowKey key = payment.key;
@@ -270,15 +276,15 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
     }
     payment = payment_for(key); // it may have been drained meanwhile
     auto decided = decide_step(*payment, std::move(command));
-    if (!decided || (*decided)->answer) {
-        const bool changes = decided && (*decided)->work.payment_intents.dirty();
-        if (!changes) {
-            if (payment->steps.empty()) payments_.erase(key);
-            if (!decided) co_return fail(std::move(decided).error());
-            co_return *(*decided)->answer;
-        }
+    if (!decided) {
+        forget_idle(*payment);
+        co_return fail(std::move(decided).error());
     }
     StepPtr step = *decided;
+    if (step->answer && !step->work.payment_intents.dirty()) { // it was answered before
+        forget_idle(*payment);
+        co_return *step->answer;
+    }
     step->before = payment->rows;
     payment->steps.push_back(step);
     if (auto spawned = gate_.spawn(carry_out(payment, step)); !spawned) {
@@ -336,7 +342,7 @@ void StandIn::refuse(Payment& payment, Step& step, Error error) {
     metrics_.decided(StandInMetrics::Decision::Refused);
     payment.rows = step.before;
     std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
-    if (payment.steps.empty() && !payment.queued) payments_.erase(payment.key);
+    forget_idle(payment);
     step.live = false;
     if (error.kind == ErrorClass::Io) error.kind = ErrorClass::Unavailable; // nothing was done
     step.answer = fail(std::move(error));

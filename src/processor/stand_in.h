@@ -36,6 +36,7 @@
 #include "processor/business_clock.h"
 #include "processor/command_log.h"
 #include "processor/operations.h"
+#include "processor/processor.h"
 #include "processor/recent_rows.h"
 #include "processor/stand_in_metrics.h"
 
@@ -79,13 +80,10 @@ class StandIn {
     std::optional<Outcome> answered(const core::Command& command) const;
     /// Returns when the payment of `command` is drained. Error Deadline.
     Task<void> wait_drained(core::Command command, Deadline deadline);
-    /// A payment as this instance knows it.
-    std::optional<core::PaymentIntent> find(Id<core::Account> account,
-                                            Id<core::PaymentIntent> id) const;
-    /// Likewise, while the database is away.
-    std::optional<core::PaymentMethod> find(Id<core::Account> account,
-                                            Id<core::PaymentMethod> id) const;
-    std::optional<core::Charge> find(Id<core::Account> account, Id<core::Charge> id) const;
+    /// Processor::find_here().
+    Here<core::PaymentIntent> find(Id<core::Account> account, Id<core::PaymentIntent> id) const;
+    Here<core::PaymentMethod> find(Id<core::Account> account, Id<core::PaymentMethod> id) const;
+    Here<core::Charge> find(Id<core::Account> account, Id<core::Charge> id) const;
 
     void began();
     void ended();
@@ -102,6 +100,8 @@ class StandIn {
     enum class Drained : std::uint8_t { Adopted, Superseded, Later };
 
     PaymentPtr payment_for(const core::RowKey& key);
+    /// Unless it has steps, or the drain has it, which forgets it then.
+    void forget_idle(const Payment& payment);
     Result<StepPtr> decide_step(Payment& payment, core::Command command);
     Result<core::UnitOfWork> load(const Payment& payment, const core::Command& command) const;
     Result<core::Verdict> decide(const core::Command& command, core::UnitOfWork& work) const;

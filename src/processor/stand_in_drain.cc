@@ -18,6 +18,24 @@ constexpr Duration reversal_timeout = std::chrono::seconds{5};
 /// Has the database said no for good, and not only for now?
 bool is_final(const Error& error) { return is_refusal(error) && !error.retryable; }
 
+/// As new rows, which is what they are to this process.
+Result<core::UnitOfWork> restored(const LoggedRows& logged) {
+    core::UnitOfWork rows;
+    for (const core::Snapshot& object : logged.objects) {
+        if (object.kind == core::ObjectKind::PaymentIntent) {
+            TRY(auto row, core::restore<core::PaymentIntent>(object));
+            rows.payment_intents.insert(std::move(row));
+        } else if (object.kind == core::ObjectKind::PaymentMethod) {
+            TRY(auto row, core::restore<core::PaymentMethod>(object));
+            rows.payment_methods.insert(std::move(row));
+        } else if (object.kind == core::ObjectKind::Charge) {
+            TRY(auto row, core::restore<core::Charge>(object));
+            rows.charges.insert(std::move(row));
+        }
+    }
+    return rows;
+}
+
 } // namespace
 
 Result<void> StandIn::start() {
@@ -30,20 +48,8 @@ Result<void> StandIn::start() {
         step->outcome = logged_step.outcome;
         step->live = false;
         step->answered.set();
-        for (const core::Snapshot& object : logged_step.rows.objects) {
-            if (object.kind == core::ObjectKind::PaymentIntent) {
-                TRY(auto row, core::restore<core::PaymentIntent>(object));
-                payment->rows.payment_intents.load(std::move(row));
-            } else if (object.kind == core::ObjectKind::PaymentMethod) {
-                TRY(auto row, core::restore<core::PaymentMethod>(object));
-                recent_.methods.note({key.account, row.id.uuid()}, row);
-                payment->rows.payment_methods.load(std::move(row));
-            } else if (object.kind == core::ObjectKind::Charge) {
-                TRY(auto row, core::restore<core::Charge>(object));
-                recent_.charges.note({key.account, row.id.uuid()}, row);
-                payment->rows.charges.load(std::move(row));
-            }
-        }
+        TRY(const core::UnitOfWork rows, restored(logged_step.rows));
+        take(rows, *payment);
         if (!logged_step.rows.operation.empty()) {
             TRY(step->operation, core::decode_operation(logged_step.rows.operation));
             payment->rows.operations.load(*step->operation);

@@ -156,7 +156,8 @@ TEST_F(StandInTest, SurvivesARestart) {
     restart();
     const auto known = processor().find_here(account_.id, payment_of(1));
     ASSERT_TRUE(known.has_value());
-    EXPECT_EQ(known->status, PaymentIntentStatus::Processing);
+    EXPECT_TRUE(known->current);
+    EXPECT_EQ(known->row.status, PaymentIntentStatus::Processing);
     auto again = pay(create(1));
     ASSERT_TRUE(again.has_value());
     EXPECT_EQ(again->answer, paid->answer);

@@ -8,26 +8,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import Stripe from 'stripe';
 import { Platform } from '../support/platform.mjs';
+import { alive, signal, withChildren } from '../support/processes.mjs';
 
 const secondStartMaxMs = 5_000;
 const slowdown = Number(process.env.TEST_SLOWDOWN ?? 3); // sanitizers and a busy machine
 
 const order = { amount: 1099, currency: 'usd', payment_method: 'pm_card_visa', confirm: true };
-
-/// A server and its backends.
-function withChildren(pid) {
-  const found = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
-  return [pid, ...found.stdout.trim().split(/\s+/).map(Number)];
-}
-
-/// Ended, or a zombie that nobody has collected.
-function gone(pid) {
-  try {
-    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return true;
-  }
-}
 
 async function until(what, condition, patienceMs) {
   const started = Date.now();
@@ -53,10 +39,10 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
 
     const primary = platform.services().find((s) => s.name === 'postgres-a');
     const processes = withChildren(primary.pid);
-    for (const pid of processes) process.kill(pid, 'SIGSTOP');
+    signal(processes, 'SIGSTOP');
     await until('not ready', async () => (await status('/readyz')) === 503, 1_000 * slowdown);
     assert.equal(await status('/livez'), 200);
-    for (const pid of processes) process.kill(pid, 'SIGCONT');
+    signal(processes, 'SIGCONT');
     await until('ready again', async () => (await status('/readyz')) === 200, 5_000 * slowdown);
     assert.equal((await stripe().paymentIntents.create(order)).status, 'succeeded');
 
@@ -76,7 +62,7 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
       await platform.killSupervisor();
       if (!writtenDown) writeFileSync(`${platform.directory}/data/supervisor.json`, '[]');
       await platform.launch(); // ends what is left, then starts
-      for (const pid of left) assert.ok(gone(pid), `process ${pid} is still there`);
+      for (const pid of left) assert.ok(!alive(pid), `process ${pid} is still there`);
       assert.equal((await stripe().paymentIntents.retrieve(first.id)).status, 'succeeded');
     }
 

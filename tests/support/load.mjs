@@ -59,8 +59,8 @@ function post(agent, base, key, path, form, idempotencyKey, timeoutMs) {
 
 export class Shop {
   /// `where()` tells the API's base URL, which changes when the platform is started anew.
-  constructor({ where, key, random, buyers = 16, patienceMs = 60_000 }) {
-    Object.assign(this, { where, key, random, buyers, patienceMs });
+  constructor({ where, key, random, buyers = 16, declined = 0.05, patienceMs = 60_000 }) {
+    Object.assign(this, { where, key, random, buyers, declined, patienceMs });
     this.agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
     this.purchases = new Map(); // id -> { answers: [status], succeeded, declined, gaveUp }
     this.stopping = false;
@@ -85,7 +85,7 @@ export class Shop {
     const id = randomUUID();
     const purchase = { answers: [], payment: null };
     this.purchases.set(id, purchase);
-    const declined = this.random() < 0.05;
+    const declined = this.random() < this.declined;
     purchase.amount = 100 + Math.floor(this.random() * 900);
     const form = {
       amount: String(purchase.amount),
@@ -129,8 +129,9 @@ export class Shop {
           purchase.refused = answer.json;
           return;
         }
-      } catch {
+      } catch (error) {
         purchase.answers.push(0);
+        purchase.unanswered = `${error.code ?? error.message} at ${new Date().toISOString()}`;
       }
       if (Date.now() > until) {
         purchase.gaveUp = true;

@@ -60,6 +60,14 @@ export async function until(what, condition, patienceMs = 60_000) {
   }
 }
 
+export function childrenOf(pid) {
+  const found = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
+  return found.stdout.trim().split(/\s+/).filter(Boolean).map(Number);
+}
+
+/// A process and its children: a server of PostgreSQL with its backends.
+export const withChildren = (pid) => [pid, ...childrenOf(pid)];
+
 /// A server of PostgreSQL and its backends; empty when it does not run.
 export function postgresPids(dataDirectory) {
   let postmaster;
@@ -68,9 +76,7 @@ export function postgresPids(dataDirectory) {
   } catch {
     return [];
   }
-  const found = spawnSync('ps', ['--ppid', String(postmaster), '-o', 'pid='], { encoding: 'utf8' });
-  const children = found.stdout.trim().split(/\s+/).filter(Boolean);
-  return [postmaster, ...children.map(Number)].filter(alive);
+  return withChildren(postmaster).filter(alive);
 }
 
 /// Neither ended nor a zombie that nobody has collected.
