@@ -48,9 +48,9 @@ class RowsTest : public testing::Test {
     /// The name on it, or the code of the Error.
     std::string ask() {
         const MonoTime asked = env_.now();
-        auto found = sim_.run(find_row(store_, here_, Id<core::Account>{}, Id<core::PaymentMethod>{},
-                                       net::Deadline::after(30s)),
-                              10min);
+        auto row = find_row(store_, here_, Id<core::Account>{}, Id<core::PaymentMethod>{},
+                            net::Deadline::after(30s));
+        auto found = sim_.run(std::move(row), 10min);
         took_ = env_.now() - asked;
         if (!found) return found.error().code;
         return *found ? (*found)->vault_token : "none";

@@ -157,13 +157,13 @@ struct RecordOutcome {
 RecordOutcome record_outcome(const Operation& operation, OperationOutcome outcome);
 
 /// Compare-and-set on the owner: a resolver takes over an operation past its valid_until, or the
-/// owner (expected_owner == new_owner, at any time) decides that it shall be undone.
+/// owner (expected_owner == new_owner, at any time) decides that it shall be undone. Until when it
+/// is the new owner's goes by the database's clock (DecideContext).
 struct ClaimOperation {
     Id<PaymentIntent> payment_intent;
     Id<Operation> operation;
     Uuid expected_owner;
     Uuid new_owner;
-    WallTime valid_until;
     bool to_reverse = false; ///< sets Operation::reversing
 };
 

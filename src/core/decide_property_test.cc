@@ -94,7 +94,6 @@ class Storm {
                               .operation = operation.id,
                               .expected_owner = world_.owner,
                               .new_owner = dice_.coin() ? world_.owner : world_.next_id(),
-                              .valid_until = world_.now + std::chrono::seconds{5},
                               .to_reverse = dice_.coin()};
     }
 

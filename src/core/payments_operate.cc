@@ -165,7 +165,7 @@ Result<Verdict> apply(Decision& decision, const ClaimOperation& command) {
         return fail(claim_refused("Until its time is over only the owner of an operation acts."));
     Operation operation = *existing;
     operation.owner = command.new_owner;
-    operation.valid_until = command.valid_until;
+    operation.valid_until = decision.operation_valid_until();
     operation.reversing = operation.reversing || command.to_reverse;
 
     decision.put(std::move(operation));

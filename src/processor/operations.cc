@@ -82,10 +82,14 @@ bool Operations::has_room() const {
     return flights_.size() < static_cast<std::size_t>(options_.operations_max);
 }
 
+/// So long we act on it.
+MonoTime Operations::window_of(const core::Operation& operation) {
+    return env_.now() + (operation.valid_until - clock_.shared()) - options_.operation_margin;
+}
+
 Operations::FlightPtr Operations::prepare(core::Operation operation, bool taken_over) {
     auto flight = std::make_shared<Flight>(loop_, std::move(operation));
-    Duration left = flight->operation.valid_until - clock_.shared();
-    flight->window_end = env_.now() + left - options_.operation_margin;
+    flight->window_end = window_of(flight->operation);
     if (taken_over) {
         flight->executions = executions_max;
         flight->may_be_known = flight->was_unknown = true;
@@ -141,21 +145,27 @@ Task<Outcome> Operations::open_answer(core::Operation operation) {
     co_return outcome;
 }
 
-Task<bool> Operations::take_over(core::Operation operation) {
-    if (flights_.contains(operation.id)) co_return false;
+/// The operation is ours from now on; answers with until when at least, by the database's clock,
+/// which gave us operation_ttl at some moment after we asked. Before that batch our own may be all
+/// we have, and wrong by hours.
+Task<WallTime> Operations::claim(core::Operation operation, bool to_reverse) {
     core::ClaimOperation claim{.payment_intent = operation.payment_intent,
                                .operation = operation.id,
                                .expected_owner = operation.owner,
                                .new_owner = instance_,
-                               .valid_until = clock_.shared() + options_.operation_ttl};
+                               .to_reverse = to_reverse};
+    const MonoTime asked = env_.now();
+    CO_TRY(auto claimed, co_await submit_(command_for(operation, clock_.now(), claim),
+                                          Deadline::after(record_timeout)));
+    co_return clock_.shared() - (env_.now() - asked) + options_.operation_ttl;
+}
+
+Task<bool> Operations::take_over(core::Operation operation) {
+    if (flights_.contains(operation.id)) co_return false;
+    auto until = co_await claim(operation, false);
+    if (!until && is_final(until.error())) co_return false;
+    CO_TRY(operation.valid_until, std::move(until));
     operation.owner = instance_;
-    operation.valid_until = claim.valid_until;
-    auto claimed = co_await submit_(command_for(operation, clock_.now(), claim),
-                                    Deadline::after(record_timeout));
-    if (!claimed) {
-        if (is_final(claimed.error())) co_return false;
-        co_return fail(std::move(claimed).error());
-    }
     if (flights_.contains(operation.id)) co_return false;
     FlightPtr flight = prepare(std::move(operation), true);
     CO_TRY_VOID(co_await fly(flight));
@@ -269,23 +279,11 @@ Operations::Step Operations::next_step(Flight& flight, Step step,
 
 /// Error "operation_open": it is not ours any more, or somebody has recorded its outcome.
 Task<void> Operations::decide_to_reverse(FlightPtr flight) {
-    core::Operation& operation = flight->operation;
-    core::ClaimOperation claim{.payment_intent = operation.payment_intent,
-                               .operation = operation.id,
-                               .expected_owner = instance_,
-                               .new_owner = instance_,
-                               .valid_until = clock_.shared() + options_.operation_ttl,
-                               .to_reverse = true};
-    MonoTime window_end = env_.now() + options_.operation_ttl - options_.operation_margin;
-    auto decided = co_await submit_(command_for(operation, clock_.now(), claim),
-                                    Deadline::after(record_timeout));
-    if (!decided) {
-        if (is_final(decided.error())) co_return fail(still_open());
-        co_return fail(std::move(decided).error());
-    }
-    operation.reversing = true;
-    operation.valid_until = claim.valid_until;
-    flight->window_end = window_end;
+    auto until = co_await claim(flight->operation, true);
+    if (!until && is_final(until.error())) co_return fail(still_open());
+    CO_TRY(flight->operation.valid_until, std::move(until));
+    flight->operation.reversing = true;
+    flight->window_end = window_of(flight->operation);
     co_return Result<void>{};
 }
 

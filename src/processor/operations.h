@@ -85,6 +85,8 @@ class Operations {
     Task<gateway::AcquirerAnswer> ask(FlightPtr flight, Step step);
     Step next_step(Flight& flight, Step step, const Result<gateway::AcquirerAnswer>& answer);
     Task<void> decide_to_reverse(FlightPtr flight);
+    Task<WallTime> claim(core::Operation operation, bool to_reverse);
+    MonoTime window_of(const core::Operation& operation);
     Task<core::Verdict> record(FlightPtr flight, core::OperationOutcome outcome);
     Task<Outcome> open_answer(core::Operation operation);
     FlightPtr launch(core::Operation operation, std::optional<core::OperationOutcome> known = {});

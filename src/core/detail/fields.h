@@ -154,8 +154,7 @@ template <class A> void fields(A& archive, RecordOutcome& v) {
     archive(v.payment_intent, v.operation, v.refund, v.outcome, v.save_payment_method);
 }
 template <class A> void fields(A& archive, ClaimOperation& v) {
-    archive(v.payment_intent, v.operation, v.expected_owner, v.new_owner, v.valid_until,
-            v.to_reverse);
+    archive(v.payment_intent, v.operation, v.expected_owner, v.new_owner, v.to_reverse);
 }
 template <class A> void fields(A& archive, StandIn& v) {
     archive(v.reference, v.amount, v.vault_token);
