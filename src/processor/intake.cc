@@ -21,11 +21,12 @@ Error queue_full() {
 } // namespace
 
 Intake::Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready,
-               OnOrphan on_orphan)
+               OnOrphan on_orphan, std::function<void()> on_empty)
     : loop_(loop),
       queue_max_(queue_max),
       on_ready_(std::move(on_ready)),
-      on_orphan_(std::move(on_orphan)) {}
+      on_orphan_(std::move(on_orphan)),
+      on_empty_(std::move(on_empty)) {}
 
 Intake::~Intake() {
     urgent_.clear();
@@ -204,8 +205,8 @@ void Intake::publish(Ticket* ticket) {
         --waiting_;
     }
     ticket->state = Ticket::State::Answered;
-    --size_;
     leave_lines(*ticket);
+    if (--size_ == 0 && on_empty_) on_empty_();
     if (!ticket->released) {
         ticket->answered.set();
         return;

@@ -112,8 +112,9 @@ struct Portion {
 class Intake {
   public:
     using OnOrphan = std::function<void(core::Operation)>;
+    /// `on_empty`: the last ticket was answered.
     Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready,
-           OnOrphan on_orphan = {});
+           OnOrphan on_orphan = {}, std::function<void()> on_empty = {});
     ~Intake();
     Intake(const Intake&) = delete;
     Intake& operator=(const Intake&) = delete;
@@ -161,6 +162,7 @@ class Intake {
     std::size_t queue_max_;
     std::function<void(Track)> on_ready_;
     OnOrphan on_orphan_;
+    std::function<void()> on_empty_;
     std::unordered_map<LockKey, Line, LockKeyHash> lines_;
     Ready urgent_, ready_[tracks];
     std::vector<std::unique_ptr<Ticket>> pool_;

@@ -42,7 +42,10 @@ LaneContext::LaneContext(net::Loop& loop, Env& e, const Options& o, Rules r, Bus
            net::Event(loop, net::Event::Reset::Auto)},
       intake(
           loop, static_cast<std::size_t>(o.queue_commands_max),
-          [this](Track track) { work_for(track).set(); }, std::move(on_orphan)) {}
+          [this](Track track) { work_for(track).set(); }, std::move(on_orphan),
+          [this] {
+              if (stopping) wake_all(); // some wait for the others
+          }) {}
 
 Error LaneContext::expired(const Ticket& ticket) const {
     if (database_away) {
@@ -65,6 +68,10 @@ Error LaneContext::expired(const Ticket& ticket) const {
 
 void LaneContext::stop() {
     stopping = true;
+    wake_all();
+}
+
+void LaneContext::wake_all() {
     for (net::Event& event : work) event.set();
 }
 

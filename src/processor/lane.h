@@ -56,6 +56,9 @@ struct LaneContext {
     Error expired(const Ticket& ticket) const;
     /// Lanes end once intake is empty.
     void stop();
+
+  private:
+    void wake_all();
 };
 
 class LaneRunner {

@@ -370,6 +370,19 @@ TEST_F(ProcessorTest, ADrainedProcessorTakesNothingMore) {
     processor_.reset();
 }
 
+/// A lane that had looked while another one still had something in its hands slept for a minute.
+TEST_F(ProcessorTest, IsDrainedAsSoonAsNothingIsLeft) {
+    processor();
+    store_.faults = [](const LaneCall&) {
+        return LaneFault{{.kind = ErrorClass::Unavailable, .code = "database_unavailable"}};
+    };
+    EXPECT_FALSE(run(processor().submit(create(1, false), in(seconds{1}))).has_value());
+    const MonoTime asked = env_.now();
+    EXPECT_TRUE(run(processor().drain(in(seconds{30}))).has_value());
+    EXPECT_LT(env_.now() - asked, seconds{2});
+    processor_.reset();
+}
+
 TEST_F(ProcessorTest, KnowsAccountsThatOnlyTheDatabaseKnows) {
     core::Account other = account_;
     other.id = Id<core::Account>::time_ordered(env_);
