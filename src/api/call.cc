@@ -43,10 +43,14 @@ Task<Reply> execute(Services& services, Call& call, core::CommandBody body, Expa
                           .body = std::move(body)};
     CO_TRY(auto outcome, co_await services.processor.pay(std::move(command), call.deadline));
     CO_TRY(auto object, object_of(outcome.answer.object));
+    std::optional<PaymentSeen> seen;
+    if (const auto* payment = std::get_if<core::PaymentIntent>(&object))
+        seen = {payment->account, payment->id, payment->amount, payment->status};
     auto json = co_await presented(services, call, std::move(object), std::move(expand));
     if (!json) co_return fail(done_but_unread(std::move(json).error()));
     Reply reply = outcome.answer.declined ? declined_reply(*outcome.answer.declined, *json)
                                           : Reply{.body = std::move(*json)};
+    reply.payment = seen;
     reply.replayed = outcome.replayed;
     reply.original_request = outcome.original_request;
     co_return reply;

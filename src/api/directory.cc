@@ -41,6 +41,11 @@ Task<void> Directory::load(Deadline deadline) {
     co_return Result<void>{};
 }
 
+const core::Account* Directory::behind(const std::string& hash) const {
+    auto found = keys_.find(hash);
+    return found == keys_.end() ? nullptr : found->second.account;
+}
+
 Task<const core::Account*> Directory::account_of(Id<core::Account> id, Deadline deadline) {
     CO_TRY(auto account, co_await store_.find_account(id, deadline));
     if (!account) co_return static_cast<const core::Account*>(nullptr);

@@ -50,6 +50,9 @@ class Directory {
     /// Whether that key has been good before: no stranger's guess.
     bool knows(const std::string& hash) const { return keys_.contains(hash); }
 
+    /// The account of a key that has been good before, else null.
+    const core::Account* behind(const std::string& hash) const;
+
     /// Null when the account was never seen.
     const core::Account* find(Id<core::Account> account) const;
 

@@ -19,10 +19,19 @@
 
 namespace holdfast::api {
 
+/// What became of the payment that a request was about.
+struct PaymentSeen {
+    Id<core::Account> account;
+    Id<core::PaymentIntent> id;
+    core::Money amount;
+    core::PaymentIntentStatus status{};
+};
+
 /// A finished answer, before the headers that every answer carries.
 struct Reply {
     int status = 200;
     std::string body;
+    std::optional<PaymentSeen> payment;
     std::optional<bool> should_retry; ///< Stripe-Should-Retry
     std::optional<int> retry_after_s; ///< Retry-After
     bool replayed = false;            ///< Idempotent-Replayed

@@ -1,10 +1,10 @@
 #include "api/payment_api.h"
 
+#include "api/attempts.h"
+#include "api/request.h"
 #include "api/routes.h"
-#include "base/bytes.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/utf8.h"
 #include "net/client_network.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,6 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
-#include <charconv>
 
 namespace holdfast::api {
 namespace {
@@ -20,10 +19,8 @@ namespace {
 using net::HttpRequest;
 using net::HttpResponse;
 
-constexpr std::string_view form_type = "application/x-www-form-urlencoded";
 /// No path of ours needs an escape; what has one names nothing.
 constexpr std::size_t path_length_max = 512;
-constexpr std::int64_t request_timeout_ms_max = 3'600'000;
 constexpr Duration away_patience = std::chrono::milliseconds{500};
 
 Error no_key() {
@@ -34,23 +31,6 @@ Error no_key() {
                 "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."};
 }
 
-/// The key of "Bearer KEY", or the user of "Basic base64(KEY:)" as curl -u sends it.
-std::optional<SecretString> key_of(std::string_view authorization) {
-    const std::size_t space = authorization.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    const std::string_view scheme = authorization.substr(0, space);
-    std::string_view rest = authorization.substr(space + 1);
-    while (rest.starts_with(' ')) rest.remove_prefix(1);
-    if (net::equals_ignoring_case(scheme, "Bearer") && !rest.empty())
-        return SecretString(std::string(rest));
-    if (!net::equals_ignoring_case(scheme, "Basic")) return std::nullopt;
-    auto decoded = from_base64(rest);
-    if (!decoded) return std::nullopt;
-    std::string user = decoded->substr(0, decoded->find(':'));
-    if (user.empty()) return std::nullopt;
-    return SecretString(std::move(user));
-}
-
 Error no_route(const HttpRequest& request, bool other_method) {
     return {.kind = ErrorClass::NotFound,
             .code = other_method ? "method_not_allowed" : "url_invalid",
@@ -58,73 +38,6 @@ Error no_route(const HttpRequest& request, bool other_method) {
                                    "objects, remove the trailing slash. If you are trying to "
                                    "retrieve an object, make sure you passed a valid ID.",
                                    request.method, request.path.substr(0, path_length_max))};
-}
-
-/// Parameters: the query, and the form of a POST behind it.
-Result<FormNode> parameters_of(const HttpRequest& request) {
-    std::string text = request.query;
-    if (!request.body.empty()) {
-        const std::string_view type = request.headers.get("Content-Type");
-        if (!type.empty() &&
-            !net::equals_ignoring_case(type.substr(0, form_type.size()), form_type))
-            return fail(ErrorClass::Invalid, "content_type_invalid",
-                        "Invalid request (check that your POST content type is "
-                        "application/x-www-form-urlencoded).");
-        if (!text.empty()) text += '&';
-        text += request.body;
-    }
-    return parse_form(text);
-}
-
-/// What an idempotency key belongs to. A slash at the end changes nothing for the router, so it
-/// must not make another request of it.
-std::string endpoint_of(const HttpRequest& request) {
-    std::string endpoint = request.method + " " + request.path;
-    if (request.path.size() > 1 && endpoint.ends_with('/')) endpoint.pop_back();
-    return endpoint;
-}
-
-Result<std::string> idempotency_key_of(const HttpRequest& request) {
-    if (request.method != "POST") return std::string{};
-    auto given = request.headers.find("Idempotency-Key");
-    if (!given) return std::string{};
-    if (given->empty() || given->size() > PaymentApi::idempotency_key_length_max ||
-        !valid_text(*given))
-        return fail(invalid_parameter(
-            "idempotency_key_invalid", "",
-            fmt::format("The Idempotency-Key header must have 1 to {} characters.",
-                        PaymentApi::idempotency_key_length_max)));
-    return std::string(*given);
-}
-
-/// The parameters as text, in an order that does not depend on the client's.
-std::string canonical_form(const FormNode& parameters) {
-    const std::string text = encode_form(parameters);
-    std::vector<std::string_view> pairs;
-    for (std::string_view rest = text; !rest.empty();) {
-        const std::size_t end = std::min(rest.find('&'), rest.size());
-        pairs.push_back(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    std::ranges::sort(pairs);
-    return fmt::to_string(fmt::join(pairs, "&"));
-}
-
-/// Request-Timeout-Ms: the client says how long it is going to wait.
-Result<void> shorten_deadline(HttpRequest& request) {
-    const auto given = request.headers.find("Request-Timeout-Ms");
-    if (!given) return {};
-    std::int64_t ms = 0;
-    const auto [end, failure] = std::from_chars(given->data(), given->data() + given->size(), ms);
-    const bool number = failure == std::errc() && end == given->data() + given->size();
-    if (!number || ms < 1 || ms > request_timeout_ms_max)
-        return fail(invalid_parameter(
-            "request_timeout_invalid", "",
-            fmt::format("The Request-Timeout-Ms header must be an integer from 1 to {}.",
-                        request_timeout_ms_max)));
-    const MonoTime end_of_patience = request.received + std::chrono::milliseconds{ms};
-    request.deadline = Deadline::at(std::min(request.deadline.when(), end_of_patience));
-    return {};
 }
 
 /// Refused at the door: counted there, and too many to log when they are many.
@@ -153,7 +66,7 @@ HttpResponse response_of(Reply reply, const HttpRequest& request, const Uuid& re
     headers.add("Access-Control-Allow-Origin", "*");
     headers.add("Access-Control-Expose-Headers", "Request-Id, Stripe-Should-Retry, Retry-After");
     if (auto key = request.headers.find("Idempotency-Key");
-        key && request.method == "POST" && key->size() <= PaymentApi::idempotency_key_length_max)
+        key && request.method == "POST" && key->size() <= idempotency_key_length_max)
         headers.add("Idempotency-Key", *key);
     if (auto account = request.headers.find("Stripe-Account"))
         headers.add("Stripe-Account", account->substr(0, 64));
@@ -185,13 +98,15 @@ HttpResponse preflight() {
 
 PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                        gateway::Connector& connector, const core::Identity& identity,
-                       Directory& directory, Registry& registry, const ApiLimits& limits)
+                       Directory& directory, Registry& registry, const ApiLimits& limits,
+                       AttemptLog* attempts)
     : env_(env),
       presenter_(store, processor, identity),
       services_{env, store, processor, connector, identity, directory, presenter_},
       metrics_(registry),
       admission_(limits.admission, registry),
-      rates_(limits.rates, registry) {}
+      rates_(limits.rates, registry),
+      attempts_(attempts) {}
 
 /// stripe-node reports how long its previous request took, by request id: the latency that counts
 /// is the one the client saw.
@@ -207,9 +122,9 @@ void PaymentApi::note_telemetry(std::string_view telemetry) {
     log::debug("client_telemetry", {{"request", *id}, {"duration_ms", *duration_ms}});
 }
 
-void PaymentApi::note_request(const HttpRequest& request, const Reply& reply,
+void PaymentApi::note_request(const HttpRequest& request, const Match& match, const Reply& reply,
                               const Uuid& request_id) {
-    const Route* route = match_route(request.method, request.path).route;
+    const Route* route = match.route;
     const Duration took = MonotonicClock::now() - request.received;
     metrics_.answered(route, request.method, reply, took);
     log::debug("api_request", {log::request(request_id),
@@ -256,8 +171,7 @@ Task<Credential> PaymentApi::authenticate(const HttpRequest& request, Urgency ur
     co_return credential;
 }
 
-Task<Reply> PaymentApi::answer(HttpRequest& request, Uuid request_id) {
-    Match match = match_route(request.method, request.path);
+Task<Reply> PaymentApi::answer(HttpRequest& request, const Match& match, Uuid request_id) {
     const Urgency urgency = match.route ? match.route->urgency : Urgency::Browse;
     CO_TRY(auto permit, admission_.enter(urgency));
     CO_TRY_VOID(shorten_deadline(request));
@@ -271,7 +185,7 @@ Task<Reply> PaymentApi::answer(HttpRequest& request, Uuid request_id) {
     CO_TRY(FormNode form, parameters_of(request));
 
     const std::string endpoint = endpoint_of(request);
-    Call call{.path_ids = std::move(match.path_ids),
+    Call call{.path_ids = match.path_ids,
               .params = Params(form),
               .account = credential.account,
               .publishable = credential.publishable,
@@ -295,12 +209,19 @@ Task<Reply> PaymentApi::answer(HttpRequest& request, Uuid request_id) {
 Task<HttpResponse> PaymentApi::handle(HttpRequest request) {
     if (request.method == "OPTIONS") co_return preflight();
     const Uuid request_id = Uuid::time_ordered(env_);
-    auto result = co_await answer(request, request_id);
+    const Match match = match_route(request.method, request.path);
+    auto result = co_await answer(request, match, request_id);
     if (!result && result.error().kind >= ErrorClass::Overload && !turned_away(result.error()))
         log::warn("api_request_failed",
                   {log::request(request_id), {"error", to_string(result.error())}});
+    if (attempts_ != nullptr && match.route != nullptr && match.route->stands_in) {
+        Attempt attempt = attempt_of(request, match, result, services_);
+        attempt.time = env_.wall();
+        attempt.request = request_id;
+        attempts_->note(attempt);
+    }
     Reply reply = result ? std::move(*result) : error_reply(result.error());
-    note_request(request, reply, request_id);
+    note_request(request, match, reply, request_id);
     co_return response_of(std::move(reply), request, request_id);
 }
 

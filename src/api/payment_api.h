@@ -19,13 +19,17 @@
 // Deadline: that of the HTTP server, or less by the header Request-Timeout-Ms; every wait below
 // has it, down to the statement timeout in the database.
 //
+// Whoever wanted to pay is noted, also when turned away (api/attempt_log.h).
+//
 // Limits: idempotency keys 255 characters, telemetry 1 KiB, those of the form codec and of
 // net::HttpServer. Thread: that of the loop; all references outlive it.
 
 #include "api/admission.h"
 #include "api/api_metrics.h"
+#include "api/attempt_log.h"
 #include "api/call.h"
 #include "api/rate_limits.h"
+#include "api/routes.h"
 #include "net/http_server.h"
 
 namespace holdfast::api {
@@ -37,13 +41,13 @@ struct ApiLimits {
 
 class PaymentApi {
   public:
-    static constexpr std::size_t idempotency_key_length_max = 255;
     static constexpr std::size_t telemetry_length_max = 1024;
     static constexpr std::size_t version_length_max = 64;
 
     PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                gateway::Connector& connector, const core::Identity& identity, Directory& directory,
-               Registry& registry, const ApiLimits& limits = {});
+               Registry& registry, const ApiLimits& limits = {},
+               AttemptLog* attempts = nullptr);
 
     Task<net::HttpResponse> handle(net::HttpRequest request);
     /// What was measured of this process's queues; about ten times a second.
@@ -53,10 +57,11 @@ class PaymentApi {
     static net::HttpResponse render_problem(const net::HttpProblem& problem);
 
   private:
-    Task<Reply> answer(net::HttpRequest& request, Uuid request_id);
+    Task<Reply> answer(net::HttpRequest& request, const Match& match, Uuid request_id);
     Task<Credential> authenticate(const net::HttpRequest& request, Urgency urgency);
     void note_telemetry(std::string_view telemetry);
-    void note_request(const net::HttpRequest& request, const Reply& reply, const Uuid& request_id);
+    void note_request(const net::HttpRequest& request, const Match& match, const Reply& reply,
+                      const Uuid& request_id);
 
     Env& env_;
     Presenter presenter_;
@@ -64,6 +69,7 @@ class PaymentApi {
     ApiMetrics metrics_;
     Admission admission_;
     RateLimits rates_;
+    AttemptLog* attempts_; ///< null: none is kept
 };
 
 } // namespace holdfast::api

@@ -1,6 +1,7 @@
 #pragma once
 
-// The administrative commands: `holdfast account`, `holdfast keys`, `holdfast check`.
+// The administrative commands: `holdfast account`, `holdfast keys`, `holdfast check`,
+// `holdfast attempts`.
 // Each prints for people, or with --json for programs, and fails with an Error that says what to
 // do.
 
@@ -39,6 +40,15 @@ Result<void> keys_revoke(const Target& target, const KeyOptions& options);
 
 /// Prints what the API answers: [{"method","path","publishable"}], {} in a path standing for an id.
 Result<void> print_routes();
+
+struct AttemptsOptions {
+    std::string data;
+    std::int64_t minutes = 60; ///< back from now
+    bool json = false;
+};
+/// Who wanted to pay on this machine and what became of it: a table by minute, or lines of JSON.
+/// Errors: NotFound "attempts_missing"; those of read_attempts().
+Result<void> show_attempts(const AttemptsOptions& options);
 
 /// Recomputes the ledger from its entries, checks the chain of seals and compares with the
 /// acquirer's books; prints JSON. Error Conflict "ledger_differs" when anything differs.

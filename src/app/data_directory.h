@@ -8,6 +8,7 @@
 //   DATA/postgres-a, -b     the database pair (db/embedded_cluster.h); .made beside it: it is whole
 //   DATA/cluster.json       which of them is the primary (failover.h)
 //   DATA/acquirer           the acquirer's books
+//   DATA/attempt-log        of each pay process: everybody who wanted to pay
 //   DATA/command-log        of each pay process: what was decided without the database
 //   DATA/log                a log file per service
 //   DATA/supervisor.*       lock and state (supervisor.h)

@@ -111,6 +111,8 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--command-log", options.command_log,
                         "directory of the log of stand-in processing; without one, requests wait "
                         "for the database");
+    command->add_option("--attempt-log", options.attempt_log,
+                        "directory of the log of everybody who wanted to pay");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
     add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });
@@ -210,6 +212,18 @@ void declare_check(CLI::App& app, Action& action) {
     ledger->callback([&action] { action = [] { return check_ledger(target); }; });
 }
 
+void declare_attempts(CLI::App& app, Action& action) {
+    static AttemptsOptions options;
+    CLI::App* command = app.add_subcommand(
+        "attempts", "Who wanted to pay and what became of it; needs no database");
+    command->add_option("--data", options.data, "Data directory of `holdfast up`");
+    command->add_option("--minutes", options.minutes, "So far back")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_flag("--json", options.json, "Each attempt as a line of JSON");
+    command->callback([&action] { action = [] { return show_attempts(options); }; });
+}
+
 void declare_doctor(CLI::App& app, Action& action) {
     static DoctorOptions options;
     static bool reference = false;
@@ -301,6 +315,7 @@ int run(int argc, char** argv) {
     declare_keys(app, action);
     declare_migrate(app, action);
     declare_check(app, action);
+    declare_attempts(app, action);
     declare_doctor(app, action);
     declare_config(app, action);
     declare_drill(app, action);

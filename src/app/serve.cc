@@ -55,6 +55,8 @@ class Process {
     Task<void> open_store();
     Task<void> start_processor();
     Result<std::unique_ptr<processor::CommandLog>> open_command_log();
+    Result<std::unique_ptr<Journal>> open_journal(const std::string& directory);
+    void start_attempt_log();
     Task<void> start_http();
     Task<void> refresh_accounts();
     Task<HttpResponse> answer_api(HttpRequest request);
@@ -79,6 +81,7 @@ class Process {
     std::unique_ptr<processor::Resolver> resolver_;
     std::unique_ptr<processor::Folder> folder_;
     std::optional<Readiness> readiness_;
+    std::optional<api::AttemptLog> attempts_;
     std::optional<api::PaymentApi> api_;
     std::optional<net::LoopLag> loop_lag_;
     std::optional<MetricsPage> metrics_page_;
@@ -141,11 +144,28 @@ processor::Options Process::processor_options() {
     return options;
 }
 
+Result<std::unique_ptr<Journal>> Process::open_journal(const std::string& directory) {
+    TRY(auto secret, read_secret_file(options_.id_secret_file));
+    return Journal::open(journal_directory(directory), secret);
+}
+
+/// Evidence, and no reason to take no payments: without it they are.
+void Process::start_attempt_log() {
+    if (options_.attempt_log.empty()) return;
+    auto journal = open_journal(options_.attempt_log);
+    if (!journal) {
+        log::error("attempt_log_not_opened", {{"error", to_string(journal.error())}});
+        return;
+    }
+    attempts_.emplace(loop_, env_, offload_, std::move(*journal),
+                      api::AttemptLogOptions{.metrics = &registry_});
+    attempts_->start();
+}
+
 Result<std::unique_ptr<processor::CommandLog>> Process::open_command_log() {
     if (options_.command_log.empty() || !takes_payments())
         return std::unique_ptr<processor::CommandLog>();
-    TRY(auto secret, read_secret_file(options_.id_secret_file));
-    TRY(auto journal, Journal::open(journal_directory(options_.command_log), secret));
+    TRY(auto journal, open_journal(options_.command_log));
     return processor::CommandLog::create(loop_, offload_, std::move(journal));
 }
 
@@ -196,8 +216,9 @@ Task<void> Process::start_http() {
     admin_server_->start();
     admin_server_->observe(registry_, "admin");
     if (!takes_payments()) co_return Result<void>{};
+    start_attempt_log();
     api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_,
-                 api_limits());
+                 api_limits(), attempts_ ? &*attempts_ : nullptr);
     loop_lag_.emplace(loop_, [this](Duration late) {
         api_->note_delays({.loop = late, .processor = processor_->queue_delay()});
     });
@@ -248,6 +269,7 @@ Task<void> Process::stop() {
     if (folder_) CO_TRY_VOID(co_await folder_->stop(deadline));
     if (resolver_) CO_TRY_VOID(co_await resolver_->stop(deadline));
     if (processor_) CO_TRY_VOID(co_await processor_->drain(deadline));
+    if (attempts_) CO_TRY_VOID(co_await attempts_->stop(deadline));
     if (readiness_) CO_TRY_VOID(co_await readiness_->stop(Deadline::after(readiness_patience)));
     if (admin_server_) CO_TRY_VOID(co_await admin_server_->drain(deadline));
     if (database_) CO_TRY_VOID(co_await database_->close(deadline));

@@ -31,6 +31,7 @@ struct ServeOptions {
     std::string acquirer_url;
     std::string acquirer_secret_file;
     std::string id_secret_file;
+    std::string attempt_log;        ///< directory; empty: none is kept
     std::string command_log;        ///< directory; empty: no stand-in processing
     std::vector<std::string> peers; ///< name=port of the admin ports of other processes
 };

@@ -294,8 +294,10 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     if (role == "pay") {
         TRY_VOID(data_.make_directory("command-log"));
+        TRY_VOID(data_.make_directory("attempt-log"));
         arguments.insert(arguments.end(), {"--port", std::to_string(api_port_), "--command-log",
-                                           data_.file("command-log/" + name)});
+                                           data_.file("command-log/" + name), "--attempt-log",
+                                           data_.file("attempt-log/" + name)});
     } else {
         for (const Endpoint& peer : serving_)
             arguments.insert(arguments.end(),

@@ -30,6 +30,16 @@ std::optional<std::uint64_t> number_of(std::string_view name) {
     return name == name_of(number) ? std::optional(number) : std::nullopt;
 }
 
+/// In order. Others are left alone.
+Result<std::vector<std::uint64_t>> segment_numbers(JournalFiles& files) {
+    TRY(const std::vector<std::string> names, files.names());
+    std::vector<std::uint64_t> numbers;
+    for (const std::string& name : names)
+        if (const auto number = number_of(name)) numbers.push_back(*number);
+    std::ranges::sort(numbers);
+    return numbers;
+}
+
 std::unexpected<Error> full(std::string why) {
     return fail(Error{.kind = ErrorClass::Overload,
                       .code = "journal_full",
@@ -68,14 +78,10 @@ Result<std::unique_ptr<Journal>> Journal::open(std::unique_ptr<JournalFiles> fil
 
 Result<void> Journal::recover() {
     TRY(const std::vector<std::string> names, files_->names());
-    std::vector<std::uint64_t> numbers;
-    for (const std::string& name : names) {
+    for (const std::string& name : names)
         if (name.starts_with(segment_prefix) && name.ends_with(unfinished_suffix))
             TRY_VOID(files_->remove(name));
-        else if (const auto number = number_of(name))
-            numbers.push_back(*number);
-    }
-    std::ranges::sort(numbers);
+    TRY(const std::vector<std::uint64_t> numbers, segment_numbers(*files_));
     for (const std::uint64_t number : numbers)
         TRY_VOID(recover_segment(number, number == numbers.back()));
     synced_through_ = next_sequence_ - 1;
@@ -232,6 +238,44 @@ Result<SegmentReader> Journal::open_segment(const Segment& segment) const {
     TRY(std::string bytes, files_->read(name, segment_bytes_max));
     bytes.resize(segment.bytes); // were it shorter, zeros would tell
     return SegmentReader::open(name, std::move(bytes), key_);
+}
+
+namespace {
+
+/// `last`: it may end in the middle of a record.
+Result<std::vector<JournalRecord>> read_segment(JournalFiles& files, const JournalKey& key,
+                                                std::uint64_t number, bool last) {
+    const std::string name = name_of(number);
+    TRY(std::string bytes, files.read(name, segment_bytes_max));
+    TRY(SegmentReader reader, SegmentReader::open(name, std::move(bytes), key));
+    std::vector<JournalRecord> records;
+    while (true) {
+        TRY(std::optional<JournalRecord> record, reader.next());
+        if (!record) break;
+        records.push_back(std::move(*record));
+    }
+    if (!last && !reader.at_end()) return fail(reader.corrupt("records are missing"));
+    return records;
+}
+
+} // namespace
+
+Result<void> read_journal(JournalFiles& files, const SecretString& secret,
+                          const std::function<Result<void>(const JournalRecord&)>& each) {
+    const JournalKey key(secret);
+    TRY(const std::vector<std::uint64_t> numbers, segment_numbers(files));
+    for (const std::uint64_t number : numbers) {
+        const bool last = number == numbers.back();
+        auto records = read_segment(files, key, number, last);
+        if (!records) { // released, or written to, while it was read?
+            TRY(const std::vector<std::uint64_t> left, segment_numbers(files));
+            if (!std::ranges::binary_search(left, number)) continue;
+            records = read_segment(files, key, number, last);
+        }
+        TRY(const std::vector<JournalRecord> found, std::move(records));
+        for (const JournalRecord& record : found) TRY_VOID(each(record));
+    }
+    return {};
 }
 
 Result<std::optional<JournalRecord>> JournalReader::next() {

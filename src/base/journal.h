@@ -48,6 +48,7 @@
 #include "base/journal_files.h"
 #include "base/journal_format.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -156,5 +157,10 @@ class Journal {
     std::optional<Error> ended_; ///< what every later append and sync answers
     JournalRecovery recovery_;
 };
+
+/// Every record of a journal, oldest first, without taking it: of one that a process is writing to,
+/// those that were there a moment ago. Changes nothing. An error of `each` ends it.
+Result<void> read_journal(JournalFiles& files, const SecretString& secret,
+                          const std::function<Result<void>(const JournalRecord&)>& each);
 
 } // namespace holdfast

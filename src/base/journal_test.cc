@@ -383,6 +383,24 @@ TEST_F(JournalTest, NoticesSegmentsThatAreMissingMixedUpOrForeign) {
 
 // --- Any sequence of what may happen ----------------------------------------------------------
 
+TEST_F(JournalTest, IsReadWhileItIsWritten) {
+    ASSERT_TRUE(open());
+    for (std::uint64_t n = 1; n <= 5; ++n) ASSERT_TRUE(journal_->append(payload_of(n, large)));
+    const auto disk = disk_.mount();
+    std::vector<std::uint64_t> found;
+    const auto note = [&](const JournalRecord& record) -> Result<void> {
+        if (record.sequence == 4) return fail(ErrorClass::Invalid, "enough", "That is enough.");
+        EXPECT_EQ(record.payload, payload_of(record.sequence, large));
+        found.push_back(record.sequence);
+        return {};
+    };
+    EXPECT_EQ(code_of(read_journal(*disk, secret, note)), "enough");
+    EXPECT_THAT(found, ElementsAre(1, 2, 3));
+    EXPECT_TRUE(journal_->append("more")) << "it is still the writer's";
+    EXPECT_EQ(code_of(read_journal(*disk, SecretString{std::string("another")}, note)),
+              "journal_key_wrong");
+}
+
 /// A journal, what was promised about it, and what must never happen.
 class Model {
   public:

@@ -47,6 +47,9 @@ test('payments go on while the whole database is gone', { timeout: 300_000 }, as
     const unanswered = [...shop.purchases.values()].map((purchase) => purchase.unanswered);
     assert.deepEqual(refused, [], `nobody was refused; ${unanswered.filter(Boolean).join(', ')}`);
     assert.ok(succeeded > standIn.length);
+    const attempts = await platform.command('attempts', '--json');
+    const kept = attempts.out.split('\n').filter((line) => line.includes('"processing"'));
+    assert.ok(kept.length >= standIn.length, 'they are on record');
   } finally {
     await platform.end();
   }
