@@ -1,5 +1,6 @@
 #include "app/cluster_keeper.h"
 
+#include "app/switchover.h"
 #include "base/log.h"
 #include "net/timer.h"
 
@@ -34,6 +35,7 @@ Result<std::unique_ptr<ClusterKeeper>> ClusterKeeper::create(net::Loop& loop, Of
         keeper->at(node).server = std::move(db::servers_of(loop, offload, target).front());
     }
     TRY_VOID(keeper->decide(keeper->state_));
+    TRY_VOID(answer_switchover(keeper->options_.switchover_path, {})); // nobody waits any more
     return keeper;
 }
 
@@ -168,6 +170,7 @@ Task<void> ClusterKeeper::turn() {
         if (asked.error().code == "cancelled") co_return asked;
         co_return Result<void>{}; // watch() has its opinion on who does not answer
     }
+    if (switchover_asked(options_.switchover_path)) co_return co_await switch_over();
     co_return co_await carry_out(next_move(state_, facts(), options_.limits));
 }
 
@@ -279,6 +282,20 @@ Task<void> ClusterKeeper::remake_standby() {
     log::error("standby_useless", {{"node", db::name_of(standby())}});
     CO_TRY_VOID(cluster_.unmark_made(standby()));
     kill(standby(), "standby_copied_anew");
+    co_return Result<void>{};
+}
+
+/// It is killed and not asked to end: that takes it longer, and those who wait for their commits
+/// learn of them from the new one either way.
+Task<void> ClusterKeeper::switch_over() {
+    std::string_view against = against_switchover(state_, facts(), options_.limits);
+    if (against.empty()) {
+        CO_TRY_VOID(co_await checkpoint());
+        CO_TRY_VOID(co_await ask_about_pair());
+        against = against_switchover(state_, facts(), options_.limits);
+    }
+    CO_TRY_VOID(answer_switchover(options_.switchover_path, against));
+    if (against.empty()) kill(primary(), "switchover");
     co_return Result<void>{};
 }
 

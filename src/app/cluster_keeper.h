@@ -16,6 +16,9 @@
 //   Resynchronize   commits wait for the standby, it has all that was committed before that began,
 //                   then promotable=true is stored
 //
+// Who asks for a switchover (switchover.h) gets the same: the primary is killed when nothing speaks
+// against it, right behind a checkpoint, so that it comes back soon.
+//
 // A node that is started as a standby makes itself one first (node.h).
 //
 // Runs on the supervisor's loop; ended() and started() are called by the supervisor on the same
@@ -40,6 +43,7 @@ struct KeeperOptions {
     PairState state; ///< as loaded, or that of a new pair; stored by create()
     std::string state_path;
     std::optional<UserIdentity> state_owner; ///< nodes read it
+    std::string switchover_path;             ///< where one is asked for (switchover.h)
     FailoverLimits limits;
     /// Begins to end every process of a node; ended() is called when they are gone.
     std::function<void(db::Node)> kill_node;
@@ -90,6 +94,7 @@ class ClusterKeeper {
     net::Task<void> resynchronize();
     net::Task<void> make_slot();
     net::Task<void> remake_standby();
+    net::Task<void> switch_over();
 
     net::Task<void> apply(db::Commits commits);
     net::Task<void> checkpoint();

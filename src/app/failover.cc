@@ -77,4 +77,15 @@ PairMove next_move(const PairState& state, const PairFacts& facts, const Failove
     return PairMove::None;
 }
 
+std::string_view against_switchover(const PairState& state, const PairFacts& facts,
+                                    const FailoverLimits& limits) {
+    if (!facts.primary_runs || !facts.primary || facts.primary_silent > limits.witness_max)
+        return "the primary does not answer";
+    if (facts.primary->in_recovery) return "the primary has been promoted just now";
+    if (facts.standby_silent > limits.witness_max) return "the standby does not answer";
+    if (!state.promotable || !facts.primary->commits_wait || !facts.primary->standby_caught_up)
+        return "the standby does not have every commit";
+    return {};
+}
+
 } // namespace holdfast::app

@@ -122,4 +122,9 @@ struct FailoverLimits {
 
 PairMove next_move(const PairState& state, const PairFacts& facts, const FailoverLimits& limits);
 
+/// Why the standby can't take over now, on purpose, with nothing lost and nothing to wait for;
+/// empty when it can.
+std::string_view against_switchover(const PairState& state, const PairFacts& facts,
+                                    const FailoverLimits& limits);
+
 } // namespace holdfast::app

@@ -79,6 +79,25 @@ TEST(Failover, ALostPrimary) {
     });
 }
 
+TEST(Failover, ASwitchoverWantsAPairThatIsWell) {
+    EXPECT_EQ(against_switchover(together, well(), limits), "");
+    const std::initializer_list<std::pair<PairFacts, std::string_view>> unwell = {
+        {but(well(), [](auto& f) { f.primary_runs = false; }), "the primary does not answer"},
+        {but(well(), [](auto& f) { f.primary_silent = 2s; }), "the primary does not answer"},
+        {but(well(), [](auto& f) { f.primary.reset(); }), "the primary does not answer"},
+        {but(well(), [](auto& f) { f.primary->in_recovery = true; }),
+         "the primary has been promoted just now"},
+        {but(well(), [](auto& f) { f.standby_silent = 2s; }), "the standby does not answer"},
+        {but(well(), [](auto& f) { f.primary->standby_caught_up = false; }),
+         "the standby does not have every commit"},
+        {but(well(), [](auto& f) { f.primary->commits_wait = false; }),
+         "the standby does not have every commit"},
+    };
+    for (const auto& [facts, why] : unwell)
+        EXPECT_EQ(against_switchover(together, facts, limits), why);
+    EXPECT_EQ(against_switchover(alone, well(), limits), "the standby does not have every commit");
+}
+
 TEST(Failover, ALostStandby) {
     const auto away = [](Duration lasting) {
         return but(well(), [lasting](auto& f) { f.primary->standby_away = lasting; });

@@ -7,6 +7,7 @@
 #include "app/doctor.h"
 #include "app/node.h"
 #include "app/serve.h"
+#include "app/switchover.h"
 #include "app/up.h"
 #include "base/env.h"
 #include "drill/drill.h"
@@ -212,6 +213,14 @@ void declare_check(CLI::App& app, Action& action) {
     ledger->callback([&action] { action = [] { return check_ledger(target); }; });
 }
 
+void declare_switchover(CLI::App& app, Action& action) {
+    static std::string data;
+    CLI::App* command = app.add_subcommand(
+        "switchover", "Make the standby of the database pair the primary; no request fails");
+    command->add_option("--data", data, "Data directory of a running `holdfast up`");
+    command->callback([&action] { action = [] { return switchover(data); }; });
+}
+
 void declare_attempts(CLI::App& app, Action& action) {
     static AttemptsOptions options;
     CLI::App* command = app.add_subcommand(
@@ -315,6 +324,7 @@ int run(int argc, char** argv) {
     declare_keys(app, action);
     declare_migrate(app, action);
     declare_check(app, action);
+    declare_switchover(app, action);
     declare_attempts(app, action);
     declare_doctor(app, action);
     declare_config(app, action);

@@ -212,6 +212,7 @@ Result<void> Platform::start_cluster() {
                      {.state = state,
                       .state_path = data_.file("cluster.json"),
                       .state_owner = data_.user(),
+                      .switchover_path = data_.file("switchover"),
                       .kill_node = [this](Node node) { supervisor_.kill(service_of(node)); }}));
     const Node primary = keeper_->primary();
     const bool first_start = !cluster_->made(primary);

@@ -4,6 +4,7 @@
 //
 // How each proves that it took effect:
 //   kill         the process, named by pid and start time, is gone from /proc
+//   switchover   another node is the primary, by the platform's own state
 //   freeze       /proc says stopped for every process of the service, and a session that was open
 //                before gets no answer to SELECT 1 for half a second
 //   lock         the server granted it, and others wait for this very backend
@@ -23,6 +24,7 @@ using net::Task;
 // faults_processes.cc
 Task<std::string> kill_primary(Stage& stage);
 Task<std::string> kill_standby(Stage& stage);
+Task<std::string> switch_over(Stage& stage);
 Task<std::string> kill_serve(Stage& stage);
 Task<std::string> kill_supervisor(Stage& stage);
 Task<std::string> start_supervisor(Stage& stage);

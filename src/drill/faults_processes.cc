@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 
@@ -75,6 +76,16 @@ Task<std::string> freeze_database(Stage& stage, Role role, std::string url, std:
 Task<std::string> kill_primary(Stage& stage) { return kill_database(stage, Role::Primary); }
 
 Task<std::string> kill_standby(Stage& stage) { return kill_database(stage, Role::Standby); }
+
+Task<std::string> switch_over(Stage& stage) {
+    CO_TRY(const Service before, stage.platform.database(Role::Primary));
+    CO_TRY(std::string said, co_await run_command(stage, {"switchover"}, sync_patience));
+    std::ranges::replace(said, '\n', ';');
+    CO_TRY(const Service after, stage.platform.database(Role::Primary));
+    if (after.name == before.name)
+        co_return fail(ErrorClass::Conflict, "fault_missed", "the roles are as before: " + said);
+    co_return fmt::format("{} was the primary and {} is: {}", before.name, after.name, said);
+}
 
 Task<std::string> kill_serve(Stage& stage) {
     CO_TRY(const Service serve, stage.platform.service("pay-1"));

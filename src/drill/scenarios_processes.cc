@@ -12,6 +12,10 @@ constexpr Step primary_killed[] = {
     {10s, "kill -9 of the primary", faults::kill_primary, Step::Kind::Blow},
     {25s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
 };
+constexpr Step switched_over[] = {
+    {10s, "holdfast switchover", faults::switch_over, Step::Kind::Blow},
+    {25s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
+};
 constexpr Step standby_killed[] = {
     {10s, "kill -9 of the standby", faults::kill_standby, Step::Kind::Blow},
     {25s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
@@ -35,6 +39,7 @@ constexpr Step database_gone[] = {
 };
 
 constexpr Duration failover_max = 3s;
+constexpr Duration switchover_max = 1s;
 /// A hung primary has to be silent for three seconds before it counts as lost.
 constexpr Duration frozen_max = 8s;
 
@@ -44,6 +49,11 @@ constexpr Scenario scenarios[] = {
      .steps = primary_killed,
      .length = 45s,
      .expectation = {.none_in_standin = true, .stall_max = failover_max}},
+    {.name = "switchover",
+     .sentence = "The standby becomes the primary, on purpose (`holdfast switchover`).",
+     .steps = switched_over,
+     .length = 45s,
+     .expectation = {.none_in_standin = true, .stall_max = switchover_max}},
     {.name = "standby-killed",
      .sentence = "kill -9 of the standby that commits wait for.",
      .steps = standby_killed,

@@ -1,8 +1,12 @@
 #include "drill/stage.h"
 
+#include "base/files.h"
 #include "net/timer.h"
 
 #include <fmt/format.h>
+
+#include <csignal>
+#include <filesystem>
 
 namespace holdfast::drill {
 
@@ -12,6 +16,7 @@ using net::Task;
 namespace {
 constexpr Duration connect_patience = std::chrono::seconds{5};
 constexpr Duration look_again = std::chrono::milliseconds{2};
+constexpr std::size_t output_bytes_max = 4 << 20;
 } // namespace
 
 Task<std::unique_ptr<db::Connection>> connect_as_outsider(Stage& stage, std::string url) {
@@ -37,6 +42,23 @@ Task<void> until(std::string what, std::function<bool()> condition, Duration pat
         CO_TRY_VOID(co_await net::sleep_for(look_again));
     }
     co_return Result<void>{};
+}
+
+Task<std::string> run_command(Stage& stage, std::vector<std::string> words, Duration patience) {
+    const std::string output = stage.platform.data() + "/../command.out";
+    std::error_code ignored;
+    std::filesystem::remove(output, ignored);
+    CO_TRY(const ProcessName process, spawn({.argv = stage.platform.command(std::move(words)),
+                                             .log_path = output}));
+    const auto ended = [process] {
+        while (reap_child()) {
+        }
+        return !is_alive(process);
+    };
+    auto done = co_await until("the command does not end", ended, patience);
+    if (!done) signal_family(process, {}, SIGKILL);
+    CO_TRY_VOID(done);
+    co_return read_file(output, output_bytes_max);
 }
 
 } // namespace holdfast::drill

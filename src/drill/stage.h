@@ -52,4 +52,8 @@ net::Task<db::QueryResult> ask(db::Connection& connection, std::string sql, Dura
 /// Waits until `condition` holds. Error Deadline "not_so_in_time" names `what`.
 net::Task<void> until(std::string what, std::function<bool()> condition, Duration patience);
 
+/// Runs a holdfast command on the platform's data to its end, or kills it after `patience`. Answers
+/// with what it printed, stderr too: how it ended has to be seen by what it did.
+net::Task<std::string> run_command(Stage& stage, std::vector<std::string> words, Duration patience);
+
 } // namespace holdfast::drill

@@ -1,15 +1,11 @@
 #include "drill/witness_reading.h"
 
-#include "base/files.h"
 #include "base/json.h"
 #include "drill/sql.h"
-#include "net/timer.h"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-#include <csignal>
-#include <filesystem>
 
 namespace holdfast::drill {
 
@@ -19,7 +15,6 @@ using net::Task;
 namespace {
 
 constexpr Duration read_patience = std::chrono::minutes{1};
-constexpr Duration look_again = std::chrono::milliseconds{20};
 constexpr std::size_t page = 1000;
 constexpr std::size_t report_bytes_max = 4 << 20;
 constexpr std::size_t findings_max = 5;
@@ -106,20 +101,9 @@ Task<AcquirerWitness> read_acquirer(Stage& stage) {
 }
 
 Task<LedgerCheck> check_ledger(Stage& stage) {
-    const std::string output = stage.platform.data() + "/../check.out";
-    std::error_code ignored;
-    std::filesystem::remove(output, ignored);
-    CO_TRY(const ProcessName process,
-           spawn({.argv = stage.platform.command({"check", "ledger"}), .log_path = output}));
-    const Deadline deadline = Deadline::after(check_patience);
-    while (is_alive(process)) {
-        if (deadline.passed()) signal_family(process, {}, SIGKILL);
-        CO_TRY_VOID(co_await net::sleep_for(look_again));
-        while (reap_child()) {
-        }
-    }
-    CO_TRY(const std::string text, read_file(output, report_bytes_max));
-    co_return parse_check(text);
+    CO_TRY(const std::string output,
+           co_await run_command(stage, {"check", "ledger"}, check_patience));
+    co_return parse_check(output);
 }
 
 } // namespace holdfast::drill
