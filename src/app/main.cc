@@ -112,6 +112,8 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--command-log", options.command_log,
                         "directory of the log of stand-in processing; without one, requests wait "
                         "for the database");
+    command->add_option("--left-log", options.left_logs,
+                        "command log of a process that is not started any more, to be drained");
     command->add_option("--attempt-log", options.attempt_log,
                         "directory of the log of everybody who wanted to pay");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");

@@ -54,7 +54,8 @@ class Process {
   private:
     Task<void> open_store();
     Task<void> start_processor();
-    Result<std::unique_ptr<processor::CommandLog>> open_command_log();
+    Result<std::unique_ptr<processor::CommandLog>> open_command_log(const std::string& directory);
+    Result<processor::CommandLogs> open_command_logs();
     Result<std::unique_ptr<Journal>> open_journal(const std::string& directory);
     void start_attempt_log();
     Task<void> start_http();
@@ -162,15 +163,29 @@ void Process::start_attempt_log() {
     attempts_->start();
 }
 
-Result<std::unique_ptr<processor::CommandLog>> Process::open_command_log() {
-    if (options_.command_log.empty() || !takes_payments())
-        return std::unique_ptr<processor::CommandLog>();
-    TRY(auto journal, open_journal(options_.command_log));
+Result<std::unique_ptr<processor::CommandLog>> Process::open_command_log(
+    const std::string& directory) {
+    TRY(auto journal, open_journal(directory));
     return processor::CommandLog::create(loop_, offload_, std::move(journal));
 }
 
+/// Those of others may be in use after all, or damaged: no reason not to take payments.
+Result<processor::CommandLogs> Process::open_command_logs() {
+    processor::CommandLogs logs;
+    if (options_.command_log.empty() || !takes_payments()) return logs;
+    TRY(logs.own, open_command_log(options_.command_log));
+    for (const std::string& directory : options_.left_logs) {
+        if (auto left = open_command_log(directory))
+            logs.left.push_back(std::move(*left));
+        else
+            log::error("left_log_not_opened",
+                       {{"log", directory}, {"error", to_string(left.error())}});
+    }
+    return logs;
+}
+
 Task<void> Process::start_processor() {
-    CO_TRY(auto command_log, open_command_log());
+    CO_TRY(auto command_logs, open_command_logs());
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
     CO_TRY(acquirer_, gateway::SignedHttpConnector::create(loop_, env_,
                                                            {.base_url = options_.acquirer_url,
@@ -181,7 +196,7 @@ Task<void> Process::start_processor() {
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
     CO_TRY(processor_, co_await processor::Processor::create(
                            loop_, env_, store(), *connector_, *identity_, lookup,
-                           processor_options(), std::move(command_log)));
+                           processor_options(), std::move(command_logs)));
     resolver_ = std::make_unique<processor::Resolver>(
         loop_, env_, store(), *processor_, processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();

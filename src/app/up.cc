@@ -19,6 +19,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <vector>
 
 #include <unistd.h>
@@ -75,6 +76,7 @@ class Platform {
     Result<void> start_node(Node node);
     Result<void> wait_in_sync(Duration patience);
     Result<void> start_acquirer();
+    std::vector<std::string> left_command_logs() const;
     Result<void> start_serve(const std::string& role, int number);
     template <class Work> Result<void> aside(Work work);
     Result<void> wait_until_ready();
@@ -269,6 +271,20 @@ Result<void> Platform::start_acquirer() {
         acquirer_patience));
 }
 
+/// Of earlier starts with more instances.
+std::vector<std::string> Platform::left_command_logs() const {
+    std::vector<std::string> left;
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(data_.file("command-log"), ignored)) {
+        bool used = false;
+        for (int i = 1; i <= options_.instances; ++i)
+            used |= entry.path().filename() == fmt::format("pay-{}", i);
+        if (!used) left.push_back(entry.path().string());
+    }
+    return left;
+}
+
 Result<void> Platform::start_serve(const std::string& role, int number) {
     const std::string name = number > 0 ? fmt::format("{}-{}", role, number) : role;
     TRY(std::uint16_t admin_port, reserve(0));
@@ -299,6 +315,9 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
         arguments.insert(arguments.end(), {"--port", std::to_string(api_port_), "--command-log",
                                            data_.file("command-log/" + name), "--attempt-log",
                                            data_.file("attempt-log/" + name)});
+        if (number == 1)
+            for (const std::string& left : left_command_logs())
+                arguments.insert(arguments.end(), {"--left-log", left});
     } else {
         for (const Endpoint& peer : serving_)
             arguments.insert(arguments.end(),

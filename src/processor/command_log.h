@@ -95,4 +95,10 @@ class CommandLog {
     net::Gate gate_;
 };
 
+struct CommandLogs {
+    std::unique_ptr<CommandLog> own; ///< null: no stand-in
+    /// Of processes that are not started any more: only drained.
+    std::vector<std::unique_ptr<CommandLog>> left;
+};
+
 } // namespace holdfast::processor

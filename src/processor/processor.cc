@@ -82,7 +82,7 @@ class BatchingProcessor final : public Processor {
   public:
     BatchingProcessor(net::Loop& loop, Env& env, store::Store& store, gateway::Connector& connector,
                       const core::Identity& identity, AccountLookup accounts, Options options,
-                      std::unique_ptr<CommandLog> log)
+                      CommandLogs logs)
         : store_(store),
           options_(options),
           accounts_(std::move(accounts)),
@@ -98,9 +98,9 @@ class BatchingProcessor final : public Processor {
               loop, env, store, connector, options_, clock_, metrics_,
               [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, instance_),
           gate_(loop, "processor") {
-        if (!log) return;
+        if (!logs.own) return;
         stand_in_ = std::make_unique<StandIn>(
-            loop, env, connector, context_.rules, clock_, std::move(log),
+            loop, env, connector, context_.rules, clock_, std::move(logs),
             [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, operations_,
             StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
                            .metrics = options_.metrics});
@@ -329,9 +329,9 @@ Task<std::unique_ptr<Processor>> Processor::create(net::Loop& loop, Env& env, st
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
                                                    AccountLookup accounts, Options options,
-                                                   std::unique_ptr<CommandLog> log) {
+                                                   CommandLogs logs) {
     auto processor = std::make_unique<BatchingProcessor>(
-        loop, env, store, connector, identity, std::move(accounts), options, std::move(log));
+        loop, env, store, connector, identity, std::move(accounts), options, std::move(logs));
     CO_TRY_VOID(co_await processor->open());
     co_return processor;
 }

@@ -69,12 +69,12 @@ using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
 
 class Processor {
   public:
-    /// Without a `log` there is no stand-in (stand_in.h): requests wait for the database.
+    /// Without a log of its own there is no stand-in (stand_in.h): requests wait for the database.
     static Task<std::unique_ptr<Processor>> create(net::Loop& loop, Env& env, store::Store& store,
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
                                                    AccountLookup accounts, Options options,
-                                                   std::unique_ptr<CommandLog> log = nullptr);
+                                                   CommandLogs logs = {});
     virtual ~Processor() = default;
 
     /// One command, durable when it returns. Errors: decide's; Overload, Deadline (not done),

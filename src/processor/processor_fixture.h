@@ -49,17 +49,23 @@ class ProcessorTest : public testing::Test {
             auto made = run(Processor::create(
                 sim_.loop(), env_, store_, connector_, identity_,
                 [this](Id<core::Account> id) { return id == account_.id ? &account_ : nullptr; },
-                options_, stands_in_ ? command_log() : nullptr));
+                options_, command_logs()));
             EXPECT_TRUE(made.has_value());
             processor_ = std::move(*made);
         }
         return *processor_;
     }
 
-    /// What this machine's disk has of it.
-    std::unique_ptr<CommandLog> command_log() {
+    CommandLogs command_logs() {
+        CommandLogs logs;
+        if (stands_in_) logs.own = command_log(*own_disk_);
+        if (left_disk_ != nullptr) logs.left.push_back(command_log(*left_disk_));
+        return logs;
+    }
+
+    std::unique_ptr<CommandLog> command_log(MemoryDisk& disk) {
         auto journal =
-            Journal::open(disk_.mount(), SecretString{"secret of the command log"},
+            Journal::open(disk.mount(), SecretString{"secret of the command log"},
                           {.segment_bytes = segment_bytes_min, .bytes_max = 4 * segment_bytes_min});
         EXPECT_TRUE(journal.has_value());
         auto log = CommandLog::create(sim_.loop(), offload_, std::move(*journal));
@@ -153,7 +159,9 @@ class ProcessorTest : public testing::Test {
     } installed_{env_};
     net::SimLoop sim_{env_, 11};
     Offload offload_{{.name = "offload"}}; ///< inline, on simulated time
-    MemoryDisk disk_;
+    MemoryDisk disk_, other_disk_;
+    MemoryDisk* own_disk_ = &disk_;
+    MemoryDisk* left_disk_ = nullptr; ///< of a process that is not started any more
     bool stands_in_ = false; ///< set before the first use of processor()
     ScriptedStore store_;
     ScriptedConnector connector_;

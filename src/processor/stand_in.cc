@@ -71,14 +71,15 @@ LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation
 } // namespace
 
 StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
-                 BusinessClock& clock, std::unique_ptr<CommandLog> log, Submit submit,
-                 Operations& operations, StandInOptions options)
+                 BusinessClock& clock, CommandLogs logs, Submit submit, Operations& operations,
+                 StandInOptions options)
     : loop_(loop),
       env_(env),
       connector_(connector),
       rules_(std::move(rules)),
       clock_(clock),
-      log_(std::move(log)),
+      log_(std::move(logs.own)),
+      left_(std::move(logs.left)),
       submit_(std::move(submit)),
       operations_(operations),
       options_(options),
@@ -360,6 +361,7 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
         co_return Result<void>{};
     }
     step->number = *number;
+    step->log = log_.get();
     take(std::exchange(step->work, {}), *payment);
     if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
     if (step->operation) {

@@ -61,11 +61,11 @@ class StandIn {
     using Submit = Operations::Submit;
 
     StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
-            BusinessClock& clock, std::unique_ptr<CommandLog> log, Submit submit,
-            Operations& operations, StandInOptions options);
+            BusinessClock& clock, CommandLogs logs, Submit submit, Operations& operations,
+            StandInOptions options);
     ~StandIn();
 
-    /// Takes up what an earlier process has left in the log, and begins to drain.
+    /// Takes up what earlier processes have left in the logs, and begins to drain.
     Result<void> start();
     /// Ends; what is not drained stays in the log for the next start.
     Task<void> stop(Deadline deadline);
@@ -112,6 +112,7 @@ class StandIn {
     void take(const core::UnitOfWork& work, Payment& payment);
     void refuse(Payment& payment, Step& step, Error error);
 
+    Result<void> take_up(CommandLog& log);
     Task<void> drain();
     Task<void> drain_payment(PaymentPtr payment);
     Task<Drained> drain_step(StepPtr step);
@@ -122,7 +123,8 @@ class StandIn {
     gateway::Connector& connector_;
     Rules rules_;
     BusinessClock& clock_;
-    std::unique_ptr<CommandLog> log_;
+    const std::unique_ptr<CommandLog> log_;
+    const std::vector<std::unique_ptr<CommandLog>> left_; ///< of others, only drained
     Submit submit_;
     Operations& operations_;
     StandInOptions options_;

@@ -38,12 +38,13 @@ Result<core::UnitOfWork> restored(const LoggedRows& logged) {
 
 } // namespace
 
-Result<void> StandIn::start() {
-    for (const auto& [number, logged_step] : log_->recovered()) {
+Result<void> StandIn::take_up(CommandLog& log) {
+    for (const auto& [number, logged_step] : log.recovered()) {
         const core::RowKey key = payment_key(logged_step.command);
         PaymentPtr payment = payment_for(key);
         auto step = std::make_shared<Step>(loop_);
         step->number = number;
+        step->log = &log;
         step->command = logged_step.command;
         step->outcome = logged_step.outcome;
         step->live = false;
@@ -69,6 +70,12 @@ Result<void> StandIn::start() {
         payment->steps.push_back(std::move(step));
         if (!std::exchange(payment->queued, true)) undrained_.push_back(payment);
     }
+    return {};
+}
+
+Result<void> StandIn::start() {
+    TRY_VOID(take_up(*log_));
+    for (const auto& log : left_) TRY_VOID(take_up(*log));
     if (!payments_.empty())
         log::warn("stand_in_left_over",
                   {{"payments", static_cast<std::int64_t>(payments_.size())}});
@@ -99,7 +106,7 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
         auto drained = co_await drain_step(step);
         if (!drained || *drained == Drained::Later) break;
         *drained == Drained::Adopted ? metrics_.adopted() : metrics_.superseded();
-        log_->settled(step->number);
+        step->log->settled(step->number);
         payment->steps.pop_front();
     }
     --draining_;
@@ -145,8 +152,11 @@ Task<void> StandIn::let_go(StepPtr step) {
 Task<void> StandIn::stop(Deadline deadline) {
     gate_.cancel();
     CO_TRY_VOID(co_await gate_.close(deadline));
-    if (auto closed = co_await log_->close(deadline); !closed)
-        log::error("command_log_not_closed", {{"error", to_string(closed.error())}});
+    std::vector<CommandLog*> logs{log_.get()};
+    for (const auto& log : left_) logs.push_back(log.get());
+    for (CommandLog* log : logs)
+        if (auto closed = co_await log->close(deadline); !closed)
+            log::error("command_log_not_closed", {{"error", to_string(closed.error())}});
     co_return Result<void>{};
 }
 

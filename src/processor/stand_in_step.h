@@ -14,7 +14,8 @@ namespace holdfast::processor {
 struct StandIn::Step {
     explicit Step(net::Loop& loop) : answered(loop, net::Event::Reset::Manual) {}
 
-    StepNumber number = 0; ///< 0: not on disk yet
+    StepNumber number = 0;     ///< 0: not on disk yet
+    CommandLog* log = nullptr; ///< where it is
     core::Command command;
     std::optional<core::Operation> operation;
     std::optional<core::Command> outcome; ///< RecordOutcome, once it is known

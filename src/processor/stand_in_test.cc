@@ -36,9 +36,11 @@ class StandInTest : public ProcessorTest {
         away_ = false;
         sim_.run_for(seconds{20});
     }
-    void restart() {
+    void restart() { restart_on(*own_disk_); }
+    void restart_on(MemoryDisk& disk) {
         ASSERT_TRUE(run(processor_->drain(in(seconds{60}))).has_value());
         processor_.reset();
+        own_disk_ = &disk;
         processor();
     }
 
@@ -167,6 +169,24 @@ TEST_F(StandInTest, SurvivesARestart) {
     restart();
     sim_.run_for(seconds{5});
     EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Capture}));
+}
+
+TEST_F(StandInTest, DrainsWhatAProcessHasLeftThatIsNotStartedAnyMore) {
+    processor();
+    away_ = true;
+    ASSERT_TRUE(pay(create(1)).has_value());
+    left_disk_ = &disk_;
+    restart_on(other_disk_);
+    ASSERT_TRUE(pay(create(2)).has_value());
+    EXPECT_TRUE(pay(create(1)).has_value()) << "it is known here as well";
+    EXPECT_EQ(asked().size(), 2U);
+    database_returns();
+    for (const int n : {1, 2}) EXPECT_EQ(stored(n)->status, PaymentIntentStatus::Succeeded) << n;
+    EXPECT_TRUE(connector_.reversed.empty());
+    EXPECT_TRUE(store_.audit().clean());
+    restart();
+    sim_.run_for(seconds{5});
+    EXPECT_EQ(asked().size(), 4U) << "two held, two captured, once";
 }
 
 TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {

@@ -3,6 +3,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
 import { Shop, seeded } from '../support/load.mjs';
@@ -50,6 +52,41 @@ test('payments go on while the whole database is gone', { timeout: 300_000 }, as
     const attempts = await platform.command('attempts', '--json');
     const kept = attempts.out.split('\n').filter((line) => line.includes('"processing"'));
     assert.ok(kept.length >= standIn.length, 'they are on record');
+  } finally {
+    await platform.end();
+  }
+});
+
+test('what a process has left is settled by another one', { timeout: 300_000 }, async () => {
+  const platform = await Platform.start({ instances: 2 });
+  try {
+    const shop = new Shop({
+      where: () => platform.ready.api_base,
+      key: platform.ready.secret_key,
+      random: seeded(2),
+      buyers: 8,
+    });
+    shop.start();
+    await pause(2_000);
+    const services = platform.services();
+    const pidsOf = (prefix) => {
+      const found = services.filter(({ name }) => name.startsWith(prefix));
+      return found.flatMap(({ pid }) => withChildren(pid));
+    };
+    signal(pidsOf('postgres-'), 'SIGSTOP');
+    await pause(12_000);
+    await shop.stop();
+    const processing = [...shop.purchases.values()].filter((p) => p.status === 'processing');
+    assert.ok(processing.length > 10);
+    // The machine dies; afterwards there is one instance less.
+    await platform.killSupervisor();
+    signal([...pidsOf('pay-'), ...pidsOf('background'), ...pidsOf('postgres-')], 'SIGKILL');
+    const logs = () => readdirSync(join(platform.directory, 'data', 'command-log'));
+    assert.deepEqual(logs().sort(), ['pay-1', 'pay-2']);
+    platform.args.splice(platform.args.indexOf('--instances') + 1, 1, '1');
+    await platform.launch();
+    const { succeeded } = await settle(platform, shop);
+    assert.ok(succeeded >= processing.length);
   } finally {
     await platform.end();
   }

@@ -36,7 +36,7 @@ Task<void> Node::bring_up() {
     for (;;) {
         auto made = co_await processor::Processor::create(
             *process_, env_, platform_.store, *connector_, platform_.identity,
-            [this](Id<core::Account> id) { return account(id); }, platform_.options, nullptr);
+            [this](Id<core::Account> id) { return account(id); }, platform_.options);
         if (made) {
             processor_ = std::move(*made);
             break;
