@@ -49,7 +49,7 @@ struct ClusterOptions {
     std::optional<UserIdentity> user;
     std::string family; ///< of the programs that make a server (base/subprocess.h); may be empty
     /// 60 connections leave room for pools, the slow lane, people and probes on a small machine.
-    int max_connections = 60;
+    int max_connections = 100;
 };
 
 /// Said to people while something takes long.

@@ -46,7 +46,7 @@ test('settings come from where `serve` has them', async () => {
 });
 
 test('a warning alone does not fail', async () => {
-  const { found } = await findings('--surge', '3');
+  const { found } = await findings('--surge', '9');
   assert.deepEqual(found.map(({ rule, severity }) => [rule, severity]), [
     ['no_room_for_rollout', 'warn'],
   ]);
