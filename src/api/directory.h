@@ -47,10 +47,7 @@ class Directory {
     /// Errors: Auth "api_key_invalid", "api_key_expired"; Unavailable when it can't be told.
     /// `hash`: that of the key, by hash_of_key().
     Task<Credential> authenticate(std::string hash, WallTime now, Deadline deadline);
-    /// Whether that key has been good before: no stranger's guess.
-    bool knows(const std::string& hash) const { return keys_.contains(hash); }
-
-    /// The account of a key that has been good before, else null.
+    /// The account of a key that has been good before, and so is no stranger's guess; else null.
     const core::Account* behind(const std::string& hash) const;
 
     /// Null when the account was never seen.

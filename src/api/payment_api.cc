@@ -153,7 +153,7 @@ Task<Credential> PaymentApi::authenticate(const HttpRequest& request, Urgency ur
     auto key = key_of(request.headers.get("Authorization"));
     const std::string hash = key ? hash_of_key(*key) : std::string{};
     const std::string network = net::client_network(request.peer);
-    if (!key || !services_.directory.knows(hash))
+    if (!key || services_.directory.behind(hash) == nullptr)
         CO_TRY_VOID(rates_.may_try(network, urgency, env_.now()));
     auto found =
         key ? co_await services_.directory.authenticate(hash, env_.wall(), request.deadline)

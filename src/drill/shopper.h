@@ -4,8 +4,7 @@
 // confirms it, each under a fresh idempotency key, and writes down what it was told.
 //
 //   told    2xx succeeded; 2xx processing or requires_capture (accepted in stand-in); 402 for a
-//   card
-//           that declines; everything else is a failure, a 402 for a card that pays as well
+//           card that declines; everything else is a failure, a 402 for a card that pays as well
 //
 // A client that sent two confirmations believes the one that says paid; where neither says anything
 // final it looks the payment up. Whoever goes away is told nothing and judged only by the books.

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
-import { Shop, seeded } from '../support/load.mjs';
+import { openShop } from '../support/load.mjs';
 import { alive, childrenOf, signal, withChildren } from '../support/processes.mjs';
 import { settle } from '../support/witnesses.mjs';
 
@@ -19,10 +19,8 @@ const givenUpMaxMs = 4_000 + 1_000 * slowdown; // a standby; 2 s of silence
 // pg_rewind copies the log ahead too, half a gigabyte: 40 s on a disk that others use.
 const rejoinPatienceMs = 300_000;
 
-/// How the pair is: { primary, epoch, promotable }.
 const stateFile = (platform) => join(platform.directory, 'data', 'cluster.json');
-const pairOf = (platform) => JSON.parse(readFileSync(stateFile(platform), 'utf8'));
-const standbyOf = (platform) => ({ a: 'b', b: 'a' })[pairOf(platform).primary];
+const standbyOf = (platform) => ({ a: 'b', b: 'a' })[platform.pair().primary];
 
 const nodeOf = (platform, name) =>
   platform.services().find((service) => service.name === `postgres-${name}`)?.pid;
@@ -58,20 +56,7 @@ async function until(what, condition, patienceMs) {
 }
 
 const inSync = (platform) =>
-  until('in sync', () => pairOf(platform).promotable, rejoinPatienceMs);
-
-function shopOf(platform) {
-  const shop = new Shop({
-    where: () => platform.ready.api_base,
-    key: platform.ready.secret_key,
-    random: seeded(1),
-    buyers: 8,
-  });
-  shop.start();
-  return shop;
-}
-
-const paidIn = (shop) => [...shop.purchases.values()].filter((each) => each.payment).length;
+  until('in sync', () => platform.pair().promotable, rejoinPatienceMs);
 
 const kill = (pid) => signal([pid], 'SIGKILL');
 
@@ -95,19 +80,19 @@ const losses = [
 test('losing a node of the pair under load', { timeout: 900_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
-    const shop = shopOf(platform);
+    const shop = openShop(platform, { buyers: 8 });
     for (const { what, pick, how, maxMs = stallMaxMs, givenUp } of losses) {
       await inSync(platform);
-      const before = pairOf(platform);
+      const before = platform.pair();
       const lost = pick === 'primary' ? before.primary : standbyOf(platform);
-      const count = paidIn(shop);
+      const count = shop.paid;
       const done = how(
         nodeOf(platform, lost),
         join(platform.directory, 'data', `postgres-${lost}`),
       );
       // As many as are under way may have been committed before.
-      const stalled = await until(what, () => paidIn(shop) > count + shop.buyers, maxMs);
-      const after = pairOf(platform);
+      const stalled = await until(what, () => shop.paid > count + shop.buyers, maxMs);
+      const after = platform.pair();
       if (pick === 'primary') {
         assert.notEqual(after.primary, before.primary, what);
         assert.equal(after.epoch, before.epoch + 1, what);
@@ -144,10 +129,10 @@ function copying(platform, node) {
 test('dying while a node comes back', { timeout: 900_000 }, async () => {
   const platform = await Platform.start();
   try {
-    const shop = shopOf(platform);
+    const shop = openShop(platform, { buyers: 8 });
     for (const dies of ['node', 'up', 'both']) {
       await inSync(platform);
-      const lost = pairOf(platform).primary;
+      const lost = platform.pair().primary;
       kill(nodeOf(platform, lost));
       await until('it comes back', () => copying(platform, lost).length > 0, rejoinPatienceMs);
       const at = copying(platform, lost);
@@ -162,10 +147,10 @@ test('dying while a node comes back', { timeout: 900_000 }, async () => {
       assert.ok(!at.some(alive), 'nobody copies any more');
       assert.equal(copying(platform, lost).length, 0);
       // What was copied is whole: it takes over, with all payments.
-      const count = paidIn(shop);
-      await until('payments go on', () => paidIn(shop) > count, stallMaxMs);
-      kill(nodeOf(platform, pairOf(platform).primary));
-      await until('taken over', () => pairOf(platform).primary === lost, stallMaxMs);
+      const count = shop.paid;
+      await until('payments go on', () => shop.paid > count, stallMaxMs);
+      kill(nodeOf(platform, platform.pair().primary));
+      await until('taken over', () => platform.pair().primary === lost, stallMaxMs);
       console.log(`# ${dies} died while ${lost} came back`);
     }
     const { succeeded } = await settle(platform, shop);
@@ -199,14 +184,14 @@ test('a gigabyte since the last checkpoint', { skip: !slow, timeout: 900_000 }, 
   const platform = await Platform.start();
   try {
     await inSync(platform);
-    const lost = pairOf(platform).primary;
+    const lost = platform.pair().primary;
     for (let i = 0; i < 1100; ++i)
       await platform.sql(
         "SELECT pg_logical_emit_message(false, 'test', string_agg(md5(i::text), '')) " +
           'FROM generate_series(1, 32768) AS i',
       );
     kill(nodeOf(platform, lost));
-    await until('taken over', () => pairOf(platform).primary !== lost, stallMaxMs);
+    await until('taken over', () => platform.pair().primary !== lost, stallMaxMs);
     await inSync(platform);
   } finally {
     await platform.end();

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
-import { Shop, seeded, setAcquirerFaults } from '../support/load.mjs';
+import { openShop, seeded, setAcquirerFaults } from '../support/load.mjs';
 import { readyAgain, settle } from '../support/witnesses.mjs';
 
 const slow = process.env.TEST_SLOW === '1';
@@ -26,12 +26,7 @@ test(`${kills} kills under load, seed ${seed}`, { timeout: 3_000_000 }, async ()
         delay: { probability: 0.05, delay_ms: 5, delay_max_ms: 200 },
       },
     });
-    const shop = new Shop({
-      where: () => platform.ready.api_base,
-      key: platform.ready.secret_key,
-      random,
-    });
-    shop.start();
+    const shop = openShop(platform, { random });
     for (let i = 0; i < kills; ++i) {
       await pause(300 + random() * 900);
       const services = platform.services();

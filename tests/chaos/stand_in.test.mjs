@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
-import { Shop, seeded } from '../support/load.mjs';
+import { openShop, seeded } from '../support/load.mjs';
 import { signal, withChildren } from '../support/processes.mjs';
 import { settle } from '../support/witnesses.mjs';
 
@@ -16,14 +16,10 @@ const goneMs = 20_000;
 test('payments go on while the whole database is gone', { timeout: 300_000 }, async () => {
   const platform = await Platform.start();
   try {
-    const shop = new Shop({
-      where: () => platform.ready.api_base,
-      key: platform.ready.secret_key,
-      random: seeded(1),
+    const shop = openShop(platform, {
       buyers: 8,
       declined: 0.5, // an answer that shows more than the payment
     });
-    shop.start();
     await pause(2_000);
     const nodes = platform.services().filter((service) => service.name.startsWith('postgres-'));
     assert.equal(nodes.length, 2);
@@ -60,13 +56,7 @@ test('payments go on while the whole database is gone', { timeout: 300_000 }, as
 test('what a process has left is settled by another one', { timeout: 300_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
-    const shop = new Shop({
-      where: () => platform.ready.api_base,
-      key: platform.ready.secret_key,
-      random: seeded(2),
-      buyers: 8,
-    });
-    shop.start();
+    const shop = openShop(platform, { random: seeded(2), buyers: 8 });
     await pause(2_000);
     const services = platform.services();
     const pidsOf = (prefix) => {

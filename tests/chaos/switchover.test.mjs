@@ -3,19 +3,14 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
-import { Shop, seeded } from '../support/load.mjs';
+import { openShop } from '../support/load.mjs';
 import { signal, withChildren } from '../support/processes.mjs';
 import { settle } from '../support/witnesses.mjs';
 
 const slowdown = Number(process.env.TEST_SLOWDOWN ?? 3); // sanitizers and a busy machine
 const stallMaxMs = 1_000 * slowdown;
-
-const pairOf = (platform) =>
-  JSON.parse(readFileSync(join(platform.directory, 'data', 'cluster.json'), 'utf8'));
 
 /// The longest time in which nobody paid, measured until stop() is called.
 function standstills(shop) {
@@ -23,9 +18,8 @@ function standstills(shop) {
   let since = Date.now();
   let paid = 0;
   const timer = setInterval(() => {
-    const now = [...shop.purchases.values()].filter((each) => each.payment).length;
-    if (now > paid) since = Date.now();
-    paid = now;
+    if (shop.paid > paid) since = Date.now();
+    paid = shop.paid;
     longest = Math.max(longest, Date.now() - since);
   }, 20);
   return () => (clearInterval(timer), longest);
@@ -34,23 +28,17 @@ function standstills(shop) {
 test('a switchover under load, there and back', { timeout: 600_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
-    const shop = new Shop({
-      where: () => platform.ready.api_base,
-      key: platform.ready.secret_key,
-      random: seeded(1),
-      buyers: 8,
-    });
-    shop.start();
+    const shop = openShop(platform, { buyers: 8 });
     for (const expected of ['b', 'a']) {
       await pause(2_000);
-      const { epoch } = pairOf(platform);
+      const { epoch } = platform.pair();
       const longest = standstills(shop);
       const { code, out, err } = await platform.command('switchover');
       assert.equal(code, 0, err);
       await pause(500);
       console.log(`# ${out.trim().replace('\n', '; ')}; payments stood still for ${longest()} ms`);
       assert.match(out, new RegExp(`^node ${expected} is the primary`));
-      assert.deepEqual(pairOf(platform), {
+      assert.deepEqual(platform.pair(), {
         primary: expected,
         epoch: epoch + 1,
         promotable: true,
@@ -69,13 +57,13 @@ test('a switchover under load, there and back', { timeout: 600_000 }, async () =
     const standby = platform.services().find((service) => service.name === 'postgres-b');
     signal(withChildren(standby.pid), 'SIGSTOP');
     await pause(1_500);
-    const before = pairOf(platform);
+    const before = platform.pair();
     const refused = await platform.command('switchover');
     signal(withChildren(standby.pid), 'SIGCONT');
     assert.equal(refused.code, 1);
     assert.match(refused.err, /nothing was done: the standby does not/);
-    assert.equal(pairOf(platform).primary, before.primary);
-    assert.equal(pairOf(platform).epoch, before.epoch);
+    assert.equal(platform.pair().primary, before.primary);
+    assert.equal(platform.pair().epoch, before.epoch);
     await platform.stop();
     const late = await platform.command('switchover');
     assert.equal(late.code, 1);

@@ -57,7 +57,7 @@ function post(agent, base, key, path, form, idempotencyKey, timeoutMs) {
   });
 }
 
-export class Shop {
+class Shop {
   /// `where()` tells the API's base URL, which changes when the platform is started anew.
   constructor({ where, key, random, buyers = 16, declined = 0.05, patienceMs = 60_000 }) {
     Object.assign(this, { where, key, random, buyers, declined, patienceMs });
@@ -69,6 +69,11 @@ export class Shop {
   /// Buys until stop(); every purchase is retried under its key until it has an answer.
   start() {
     this.running = Array.from({ length: this.buyers }, () => this.#buyer());
+  }
+
+  /// How many purchases were answered with a payment.
+  get paid() {
+    return [...this.purchases.values()].filter((purchase) => purchase.payment).length;
   }
 
   async stop() {
@@ -140,6 +145,18 @@ export class Shop {
       await pause(wait);
     }
   }
+}
+
+/// A shop at this platform that has begun to buy.
+export function openShop(platform, options = {}) {
+  const shop = new Shop({
+    where: () => platform.ready.api_base,
+    key: platform.ready.secret_key,
+    random: seeded(1),
+    ...options,
+  });
+  shop.start();
+  return shop;
 }
 
 /// What the acquirer's books say, by purchase id: { charges, net, held }.

@@ -65,6 +65,11 @@ export class Platform {
     return JSON.parse(readFileSync(join(this.directory, 'data', 'supervisor.json'), 'utf8'));
   }
 
+  /// How the database pair is: { primary, epoch, promotable }.
+  pair() {
+    return JSON.parse(readFileSync(join(this.directory, 'data', 'cluster.json'), 'utf8'));
+  }
+
   /// kill -9 of the supervisor; its services go on. start() again with launch().
   async killSupervisor() {
     this.child.kill('SIGKILL');
