@@ -73,8 +73,8 @@ AttemptOutcome attempt_outcome(const Result<Reply>& result) {
     return result->payment ? outcome_of(result->payment->status) : AttemptOutcome::Failed;
 }
 
-Attempt attempt_of(const net::HttpRequest& request, const Match& match,
-                   const Result<Reply>& result, const Services& services) {
+Attempt attempt_of(const net::HttpRequest& request, const Match& match, const Result<Reply>& result,
+                   const Services& services) {
     Attempt attempt{.outcome = attempt_outcome(result)};
     if (result && result->payment) {
         attempt.account = result->payment->account;

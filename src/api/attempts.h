@@ -16,7 +16,7 @@ namespace holdfast::api {
 AttemptOutcome attempt_outcome(const Result<Reply>& result);
 
 /// `match.route` stands in: it creates or confirms a payment.
-Attempt attempt_of(const net::HttpRequest& request, const Match& match,
-                   const Result<Reply>& result, const Services& services);
+Attempt attempt_of(const net::HttpRequest& request, const Match& match, const Result<Reply>& result,
+                   const Services& services);
 
 } // namespace holdfast::api

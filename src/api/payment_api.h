@@ -46,8 +46,7 @@ class PaymentApi {
 
     PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
                gateway::Connector& connector, const core::Identity& identity, Directory& directory,
-               Registry& registry, const ApiLimits& limits = {},
-               AttemptLog* attempts = nullptr);
+               Registry& registry, const ApiLimits& limits = {}, AttemptLog* attempts = nullptr);
 
     Task<net::HttpResponse> handle(net::HttpRequest request);
     /// What was measured of this process's queues; about ten times a second.

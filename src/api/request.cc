@@ -75,8 +75,7 @@ Result<std::string> idempotency_key_of(const HttpRequest& request) {
     if (request.method != "POST") return std::string{};
     auto given = request.headers.find("Idempotency-Key");
     if (!given) return std::string{};
-    if (given->empty() || given->size() > idempotency_key_length_max ||
-        !valid_text(*given))
+    if (given->empty() || given->size() > idempotency_key_length_max || !valid_text(*given))
         return fail(invalid_parameter(
             "idempotency_key_invalid", "",
             fmt::format("The Idempotency-Key header must have 1 to {} characters.",

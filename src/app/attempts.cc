@@ -78,9 +78,9 @@ Result<std::vector<Attempt>> gathered(const std::string& data, WallTime since) {
         }));
     }
     if (failure)
-        return fail(ErrorClass::NotFound, "attempts_missing",
-                    fmt::format("there are no attempt logs in {}: {}", logs.string(),
-                                failure.message()));
+        return fail(
+            ErrorClass::NotFound, "attempts_missing",
+            fmt::format("there are no attempt logs in {}: {}", logs.string(), failure.message()));
     std::ranges::sort(attempts, {}, [](const Attempt& a) { return std::pair(a.time, a.request); });
     return attempts;
 }

@@ -33,16 +33,16 @@ Result<Id<core::Account>> parse_account(const std::string& text) {
     return *id;
 }
 
-/// The account the options name, or the only one there is.
-Task<core::Account> chosen_account(store::Store& store, KeyOptions options) {
-    if (!options.account.empty()) {
-        CO_TRY(auto id, parse_account(options.account));
-        co_return co_await account_in_mode(store, id, options.live, soon());
+/// The account that was named, or the only one there is.
+Task<core::Account> chosen_account(store::Store& store, std::string named, bool live) {
+    if (!named.empty()) {
+        CO_TRY(auto id, parse_account(named));
+        co_return co_await account_in_mode(store, id, live, soon());
     }
     CO_TRY(auto accounts, co_await store.list_accounts(soon()));
     std::optional<core::Account> only;
     for (core::Account& account : accounts) {
-        if (account.livemode != options.live) continue;
+        if (account.livemode != live) continue;
         if (only)
             co_return fail(ErrorClass::Invalid, "account_needed",
                            "there are several accounts; name one with --account");
@@ -70,7 +70,7 @@ void print_key(const NewKey& key, bool json) {
 }
 
 Task<void> create_key(Env& env, store::Store& store, KeyOptions options) {
-    CO_TRY(auto account, co_await chosen_account(store, options));
+    CO_TRY(auto account, co_await chosen_account(store, options.account, options.live));
     NewKey key = make_key(env, account, options.publishable);
     CO_TRY_VOID(co_await store.insert_key(key.stored, soon()));
     print_key(key, options.json);
@@ -195,6 +195,70 @@ Task<void> show_accounts(store::Store& store, bool json) {
     co_return Result<void>{};
 }
 
+/// So much at once is no limit any more.
+constexpr std::int64_t floor_limit_minor_max = 1'000'000 * core::amount_minor_max;
+
+Result<core::FloorLimit> parse_floor_limit(const FloorLimitOptions& options) {
+    const auto currency = core::Currency::parse(options.currency);
+    if (!currency)
+        return fail(ErrorClass::Invalid, "currency_invalid",
+                    fmt::format("{} is no currency; give its three letters", options.currency));
+    const core::FloorLimit limit{*currency, options.payment_minor, options.card_minor,
+                                 options.total_minor};
+    const bool is_asked = options.remove || limit == core::FloorLimit{.currency = *currency};
+    const bool fits = limit.payment_minor > 0 && limit.payment_minor <= core::amount_minor_max &&
+                      limit.payment_minor <= limit.card_minor &&
+                      limit.card_minor <= limit.total_minor &&
+                      limit.total_minor <= floor_limit_minor_max;
+    if (!is_asked && !fits)
+        return fail(ErrorClass::Invalid, "floor_limit_invalid",
+                    fmt::format("give --payment, --card and --total in minor units of {}, each at "
+                                "least as much as the one before, the first from 1 to {}",
+                                currency->code(), core::amount_minor_max));
+    return limit;
+}
+
+void print_floor_limits(const core::Account& account, bool json) {
+    JsonWriter w;
+    w.begin_array();
+    for (const core::FloorLimit& limit : account.floor_limits) {
+        w.begin_object();
+        w.field("currency", limit.currency.code());
+        w.field("payment", limit.payment_minor);
+        w.field("card", limit.card_minor);
+        w.field("total", limit.total_minor);
+        w.end_object();
+        if (!json)
+            fmt::print("{} payment {}  card {}  total {}\n", limit.currency.code(),
+                       core::display_amount({limit.payment_minor, limit.currency}),
+                       core::display_amount({limit.card_minor, limit.currency}),
+                       core::display_amount({limit.total_minor, limit.currency}));
+    }
+    w.end_array();
+    if (json) print_line(std::move(w).take());
+    if (!json && account.floor_limits.empty())
+        print_line("none: what the acquirer can't be asked about is refused");
+}
+
+Task<void> change_floor_limit(store::Store& store, FloorLimitOptions options) {
+    CO_TRY(const core::FloorLimit limit, parse_floor_limit(options));
+    CO_TRY(auto account, co_await chosen_account(store, options.account, options.live));
+    if (options.remove) {
+        CO_TRY(const bool was,
+               co_await store.remove_floor_limit(account.id, limit.currency, soon()));
+        if (!was)
+            co_return fail(
+                ErrorClass::NotFound, "floor_limit_missing",
+                fmt::format("the account has no floor limit in {}", limit.currency.code()));
+    } else if (limit.payment_minor > 0) {
+        CO_TRY_VOID(co_await store.set_floor_limit(account.id, limit, soon()));
+    }
+    CO_TRY(auto changed, co_await store.find_account(account.id, soon()));
+    CHECK(changed.has_value());
+    print_floor_limits(*changed, options.json);
+    co_return Result<void>{};
+}
+
 } // namespace
 
 Result<Target> resolved(Target target) {
@@ -230,6 +294,12 @@ Result<void> account_list(const Target& target, bool json) {
     TRY(Target place, resolved(target));
     return with_store(place.database_url, "account",
                       [&](store::Store& store) { return show_accounts(store, json); });
+}
+
+Result<void> account_floor_limit(const Target& target, const FloorLimitOptions& options) {
+    TRY(Target place, resolved(target));
+    return with_store(place.database_url, "floor-limit",
+                      [&](store::Store& store) { return change_floor_limit(store, options); });
 }
 
 Result<void> keys_create(const Target& target, const KeyOptions& options) {

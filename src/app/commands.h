@@ -25,6 +25,19 @@ Result<Target> resolved(Target target);
 Result<void> account_create(const Target& target, const std::string& name, bool json);
 Result<void> account_list(const Target& target, bool json);
 
+struct FloorLimitOptions {
+    std::string account; ///< acct_...; empty: the only account
+    bool live = false;
+    std::string currency = "usd";
+    std::int64_t payment_minor = 0, card_minor = 0, total_minor = 0; ///< all 0: only shown
+    bool remove = false;
+    bool json = false;
+};
+/// What an account risks while neither database nor acquirer can be asked: sets or removes that of
+/// one currency, and shows what holds then. Errors: Invalid "floor_limit_invalid",
+/// "currency_invalid"; NotFound "floor_limit_missing".
+Result<void> account_floor_limit(const Target& target, const FloorLimitOptions& options);
+
 struct KeyOptions {
     std::string account; ///< acct_...; empty: the only account
     bool live = false;

@@ -156,6 +156,20 @@ void declare_accounts(CLI::App& app, Action& action) {
     }
     create->callback([&action] { action = [] { return account_create(target, name, json); }; });
     list->callback([&action] { action = [] { return account_list(target, json); }; });
+
+    static FloorLimitOptions limit;
+    CLI::App* floor = command->add_subcommand(
+        "floor-limit", "What is accepted while neither database nor acquirer can be asked");
+    add_target(floor, target);
+    floor->add_option("account", limit.account, "acct_...; not needed when there is one");
+    floor->add_flag("--live", limit.live, "Of live mode");
+    floor->add_option("--currency", limit.currency)->capture_default_str();
+    floor->add_option("--payment", limit.payment_minor, "Most of one payment, in minor units");
+    floor->add_option("--card", limit.card_minor, "Most of one card, together");
+    floor->add_option("--total", limit.total_minor, "Most of the account, together");
+    floor->add_flag("--remove", limit.remove, "Accept none any more");
+    floor->add_flag("--json", limit.json);
+    floor->callback([&action] { action = [] { return account_floor_limit(target, limit); }; });
 }
 
 void declare_keys(CLI::App& app, Action& action) {

@@ -141,6 +141,8 @@ processor::Options Process::processor_options() {
     options.acquirer_timeout = config_.duration("acquirer.timeout");
     options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
     options.hold = config_.duration("db.hold");
+    options.name = fmt::format("{}/{}", env_.hostname(), options_.name);
+    options.unauthorized_max = static_cast<int>(config_.integer("stand_in.unauthorized_max"));
     options.metrics = &registry_;
     return options;
 }

@@ -31,10 +31,10 @@ struct ServeOptions {
     std::string acquirer_url;
     std::string acquirer_secret_file;
     std::string id_secret_file;
-    std::string attempt_log;        ///< directory; empty: none is kept
+    std::string attempt_log;            ///< directory; empty: none is kept
     std::vector<std::string> left_logs; ///< command logs of processes that are not started any more
-    std::string command_log;        ///< directory; empty: no stand-in processing
-    std::vector<std::string> peers; ///< name=port of the admin ports of other processes
+    std::string command_log;            ///< directory; empty: no stand-in processing
+    std::vector<std::string> peers;     ///< name=port of the admin ports of other processes
 };
 
 Result<void> serve(const ServeOptions& options);

@@ -101,6 +101,14 @@ constexpr ConfigKey schema[] = {
      .unit = "s",
      .doc = "So long a request waits for a database that is away; then stand-in takes it or it is "
             "refused."},
+    {.name = "stand_in.unauthorized_max",
+     .type = ConfigType::Integer,
+     .fallback = "1000",
+     .min = 0,
+     .max = 50'000,
+     .unit = "payments",
+     .doc = "Payments of one process without their issuer's word, accepted under the floor limits "
+            "of their accounts."},
     {.name = "processor.lanes",
      .type = ConfigType::Integer,
      .fallback = "2",

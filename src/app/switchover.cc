@@ -60,9 +60,10 @@ Result<void> ask(const std::string& path) {
 }
 
 bool takes_commits(const std::string& url) {
-    return with_store(url, "switchover", [](store::Store& store) {
-               return store.ping(net::Deadline::after(write_timeout));
-           }).has_value();
+    return with_store(
+               url, "switchover",
+               [](store::Store& store) { return store.ping(net::Deadline::after(write_timeout)); })
+        .has_value();
 }
 
 } // namespace
@@ -118,8 +119,8 @@ Result<void> switchover(const std::string& data) {
         return fail(ErrorClass::Deadline, "switchover_slow",
                     fmt::format("node {} does not follow yet; see {}/log",
                                 db::name_of(db::other(now.primary)), directory));
-    fmt::print("node {} follows it, in sync, after {} ms\n",
-               db::name_of(db::other(now.primary)), ms_between(begun, MonotonicClock::now()));
+    fmt::print("node {} follows it, in sync, after {} ms\n", db::name_of(db::other(now.primary)),
+               ms_between(begun, MonotonicClock::now()));
     return {};
 }
 

@@ -43,6 +43,17 @@ struct FeePlan {
     bool operator==(const FeePlan&) const = default;
 };
 
+/// What an account risks while neither the database nor the acquirer can be asked: within these
+/// limits payments are accepted without the issuer's word. Minor units, each above zero; that of a
+/// payment at most that of a card, that at most the total.
+struct FloorLimit {
+    Currency currency;
+    std::int64_t payment_minor = 0; ///< of one payment
+    std::int64_t card_minor = 0;    ///< open payments of one card together
+    std::int64_t total_minor = 0;   ///< open payments of the account together
+    bool operator==(const FloorLimit&) const = default;
+};
+
 struct Account {
     static constexpr std::string_view id_prefix = "acct_";
     Id<Account> id;        ///< of this mode; the key of every row
@@ -51,6 +62,7 @@ struct Account {
     std::string name;
     WallTime created;
     FeePlan fees;
+    std::vector<FloorLimit> floor_limits; ///< at most one a currency; none: no such risk is taken
 };
 
 struct Address {

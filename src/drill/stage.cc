@@ -48,8 +48,8 @@ Task<std::string> run_command(Stage& stage, std::vector<std::string> words, Dura
     const std::string output = stage.platform.data() + "/../command.out";
     std::error_code ignored;
     std::filesystem::remove(output, ignored);
-    CO_TRY(const ProcessName process, spawn({.argv = stage.platform.command(std::move(words)),
-                                             .log_path = output}));
+    CO_TRY(const ProcessName process,
+           spawn({.argv = stage.platform.command(std::move(words)), .log_path = output}));
     const auto ended = [process] {
         while (reap_child()) {
         }

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-
 namespace holdfast::drill {
 
 using net::Deadline;

@@ -125,13 +125,20 @@ Task<void> CommandLog::outcome(StepNumber step, core::Command record, LoggedRows
     co_return Result<void>{};
 }
 
-void CommandLog::settled(StepNumber step) {
-    auto record = std::make_shared<Pending>(
-        loop_,
-        encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step}));
-    record->must_be_durable = false;
+std::string CommandLog::settlement_of(StepNumber step) {
     if (auto found = open_.find(step); found != open_.end()) found->second = true;
+    return encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step});
+}
+
+void CommandLog::settled(StepNumber step) {
+    auto record = std::make_shared<Pending>(loop_, settlement_of(step));
+    record->must_be_durable = false;
     enqueue(std::move(record));
+}
+
+Task<void> CommandLog::withdraw(StepNumber step, Deadline deadline) {
+    CO_TRY_VOID(co_await append(settlement_of(step), deadline));
+    co_return Result<void>{};
 }
 
 Task<StepNumber> CommandLog::append(std::string record, Deadline deadline) {

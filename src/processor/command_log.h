@@ -71,6 +71,8 @@ class CommandLog {
     Task<StepNumber> accept(core::Command command, LoggedRows rows, Deadline deadline);
     Task<void> outcome(StepNumber step, core::Command record, LoggedRows rows, Deadline deadline);
     void settled(StepNumber step);
+    /// Settles a step that shall not have been; durable when it returns.
+    Task<void> withdraw(StepNumber step, Deadline deadline);
 
     JournalStats stats() const { return stats_; }
     /// Writes what waits and closes the Journal.
@@ -81,6 +83,7 @@ class CommandLog {
     CommandLog(net::Loop& loop, Offload& offload, std::shared_ptr<Journal> journal);
     Result<void> recover();
     Task<StepNumber> append(std::string record, Deadline deadline);
+    std::string settlement_of(StepNumber step);
     void enqueue(std::shared_ptr<Pending> pending);
     Task<void> write();
 

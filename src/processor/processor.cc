@@ -101,8 +101,13 @@ class BatchingProcessor final : public Processor {
         if (!logs.own) return;
         stand_in_ = std::make_unique<StandIn>(
             loop, env, connector, context_.rules, clock_, std::move(logs),
-            [this](core::Command c, Deadline d) { return enter(std::move(c), d); }, operations_,
+            [this](core::Command c, Deadline d) { return enter(std::move(c), d); },
+            [this](std::int32_t wanted_ppm, Duration lease, Deadline d) {
+                return store_.renew_floor_share(options_.name, wanted_ppm, lease, d);
+            },
+            operations_,
             StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
+                           .unauthorized_max = options_.unauthorized_max,
                            .metrics = options_.metrics});
         operations_.answer_away_by([this](core::Operation operation, core::Command record) {
             return stand_in_->pay_away(std::move(operation), std::move(record));

@@ -45,6 +45,9 @@ struct Options {
     /// So long a request waits for a database that is away; then stand-in takes it, or it is
     /// refused. Only where there is a command log.
     Duration hold = std::chrono::seconds{8};
+    int unauthorized_max = 1000; ///< payments open under floor limits (floor_limits.h)
+    /// Names this process among all, and it alone, also after a restart: for leases.
+    std::string name = "only";
     Registry* metrics = nullptr; ///< null: not exported
 };
 
@@ -95,8 +98,7 @@ class Processor {
                                                 Id<core::PaymentIntent> id) const = 0;
     virtual Here<core::PaymentMethod> find_here(Id<core::Account> account,
                                                 Id<core::PaymentMethod> id) const = 0;
-    virtual Here<core::Charge> find_here(Id<core::Account> account,
-                                         Id<core::Charge> id) const = 0;
+    virtual Here<core::Charge> find_here(Id<core::Account> account, Id<core::Charge> id) const = 0;
 
     /// Claims an operation past its valid_until and runs it to its end (resolver.h). False: it is
     /// somebody else's, or settled, or could not be settled yet.

@@ -162,7 +162,7 @@ class ProcessorTest : public testing::Test {
     MemoryDisk disk_, other_disk_;
     MemoryDisk* own_disk_ = &disk_;
     MemoryDisk* left_disk_ = nullptr; ///< of a process that is not started any more
-    bool stands_in_ = false; ///< set before the first use of processor()
+    bool stands_in_ = false;          ///< set before the first use of processor()
     ScriptedStore store_;
     ScriptedConnector connector_;
     core::Identity identity_{SecretString{"0123456789abcdef0123456789abcdef"}};

@@ -71,8 +71,8 @@ LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation
 } // namespace
 
 StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
-                 BusinessClock& clock, CommandLogs logs, Submit submit, Operations& operations,
-                 StandInOptions options)
+                 BusinessClock& clock, CommandLogs logs, Submit submit, RenewShare renew_share,
+                 Operations& operations, StandInOptions options)
     : loop_(loop),
       env_(env),
       connector_(connector),
@@ -81,8 +81,10 @@ StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules
       log_(std::move(logs.own)),
       left_(std::move(logs.left)),
       submit_(std::move(submit)),
+      renew_share_(std::move(renew_share)),
       operations_(operations),
       options_(options),
+      floor_(options.unauthorized_max),
       recent_(recent_rows_max),
       metrics_(options.metrics),
       work_(loop, net::Event::Reset::Auto),
@@ -370,10 +372,7 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
             CO_TRY_VOID(co_await note_outcome(payment, step, std::move(*outcome)));
         } else if (outcome.error().kind == ErrorClass::Unavailable &&
                    outcome.error().code != "cancelled") {
-            log_->settled(step->number);
-            refuse(*payment, *step, std::move(outcome).error());
-            work_.set();
-            co_return Result<void>{};
+            co_return co_await withdraw(payment, step, std::move(outcome).error());
         } else {
             metrics_.decided(StandInMetrics::Decision::Unknown);
         }
@@ -384,6 +383,34 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
     step->answered.set();
     work_.set();
     co_return Result<void>{};
+}
+
+/// It is told that nothing was done once the log says so: after a crash it would be carried out.
+Task<void> StandIn::withdraw(PaymentPtr payment, StepPtr step, Error error) {
+    if (auto gone = co_await log_->withdraw(step->number, Deadline::after(log_timeout)); gone)
+        refuse(*payment, *step, std::move(error));
+    step->live = false;
+    step->answered.set();
+    work_.set();
+    co_return Result<void>{};
+}
+
+/// Neither the database nor the acquirer can be asked.
+Result<void> StandIn::accept_unauthorized(Step& step) {
+    const core::Operation& operation = *step.operation;
+    const core::Account* account = rules_.account(operation.account);
+    if (account == nullptr) return fail(no_acquirer());
+    auto accepted = floor_.accept(*account, operation, env_.now());
+    if (!accepted) {
+        Error error = no_acquirer();
+        error.message += " " + accepted.error().message;
+        return fail(std::move(error));
+    }
+    step.exposure = std::move(*accepted);
+    metrics_.decided(StandInMetrics::Decision::Unauthorized);
+    log::warn("stand_in_unauthorized",
+              {{"payment", operation.payment_intent}, {"account", operation.account}});
+    return {};
 }
 
 /// Errors: Unavailable when the acquirer has certainly not heard of it; Unknown "stand_in_open".
@@ -400,9 +427,13 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
                   {{"operation", step->operation->id}, {"error", to_string(answer.error())}});
         const bool unsent =
             answer.error().kind == ErrorClass::Unavailable || is_refusal(answer.error());
-        if (!unsent) may_be_known = true;
-        if (!may_be_known && (is_refusal(answer.error()) || env_.now() >= give_up))
-            co_return fail(no_acquirer());
+        if (!unsent && !std::exchange(may_be_known, true))
+            step->exposure = floor_.note(*step->operation);
+        if (!may_be_known && is_refusal(answer.error())) co_return fail(no_acquirer());
+        if (!may_be_known && env_.now() >= give_up) {
+            CO_TRY_VOID(accept_unauthorized(*step));
+            may_be_known = true;
+        }
         if (may_be_known) {
             step->answered.set(); // callers get `processing`; we go on asking
             if (!away()) co_return fail(left_open());
@@ -415,6 +446,7 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
 Task<void> StandIn::note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome) {
     const core::Operation& operation = *step->operation;
     const bool declined = outcome.state != core::OperationState::Approved;
+    step->exposure = {};
     core::Command record =
         command_for(operation, clock_.now(), core::record_outcome(operation, std::move(outcome)));
     step->outcome = record;

@@ -17,9 +17,10 @@
 //
 // So a duplicate, whoever made it, costs a temporary hold and never a charge.
 //
-// A step whose authorization certainly never reached the acquirer is withdrawn and refused. One
-// whose outcome is unknown is answered `processing`; the same reference is asked for again, here or
-// by the drain: the acquirer executes a reference once.
+// A step whose authorization certainly never reached the acquirer is accepted unauthorized where
+// the merchant's floor limits allow that (floor_limits.h), else withdrawn and refused. One without
+// the issuer's word is answered `processing`; the same reference is asked for again, here or by the
+// drain: the acquirer executes a reference once.
 //
 // Steps of one payment are handled one after the other, in order. The database is away from the
 // first command that could not be committed within its time until the next that is (began(),
@@ -35,6 +36,7 @@
 #include "processor/batch.h"
 #include "processor/business_clock.h"
 #include "processor/command_log.h"
+#include "processor/floor_limits.h"
 #include "processor/operations.h"
 #include "processor/processor.h"
 #include "processor/recent_rows.h"
@@ -52,17 +54,23 @@ struct StandInOptions {
     Duration acquirer_timeout = std::chrono::seconds{10};
     Duration acquirer_patience = std::chrono::seconds{5}; ///< to reach it at all
     std::size_t payments_max = 100'000;
-    std::size_t drain_width = 32; ///< payments drained at the same time
+    std::size_t drain_width = 32;           ///< payments drained at the same time
+    std::ptrdiff_t unauthorized_max = 1000; ///< accepted under floor limits
+    Duration floor_lease = std::chrono::hours{1};
+    Duration floor_renewal = std::chrono::seconds{5};
     Registry* metrics = nullptr;
 };
 
 class StandIn {
   public:
     using Submit = Operations::Submit;
+    /// Store::renew_floor_share() in the name of this process.
+    using RenewShare =
+        std::function<Task<store::FloorShare>(std::int32_t wanted_ppm, Duration lease, Deadline)>;
 
     StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
-            BusinessClock& clock, CommandLogs logs, Submit submit, Operations& operations,
-            StandInOptions options);
+            BusinessClock& clock, CommandLogs logs, Submit submit, RenewShare renew_share,
+            Operations& operations, StandInOptions options);
     ~StandIn();
 
     /// Takes up what earlier processes have left in the logs, and begins to drain.
@@ -108,6 +116,9 @@ class StandIn {
 
     Task<void> carry_out(PaymentPtr payment, StepPtr step);
     Task<core::OperationOutcome> authorize(StepPtr step);
+    Result<void> accept_unauthorized(Step& step);
+    Task<void> withdraw(PaymentPtr payment, StepPtr step, Error error);
+    Task<void> keep_floor_share();
     Task<void> note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome);
     void take(const core::UnitOfWork& work, Payment& payment);
     void refuse(Payment& payment, Step& step, Error error);
@@ -126,8 +137,10 @@ class StandIn {
     const std::unique_ptr<CommandLog> log_;
     const std::vector<std::unique_ptr<CommandLog>> left_; ///< of others, only drained
     Submit submit_;
+    RenewShare renew_share_;
     Operations& operations_;
     StandInOptions options_;
+    FloorLimits floor_;
     RecentRows recent_;
     StandInMetrics metrics_;
     std::unordered_map<core::RowKey, PaymentPtr, RowKeyHash> payments_;

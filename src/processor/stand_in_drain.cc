@@ -54,6 +54,7 @@ Result<void> StandIn::take_up(CommandLog& log) {
         if (!logged_step.rows.operation.empty()) {
             TRY(step->operation, core::decode_operation(logged_step.rows.operation));
             payment->rows.operations.load(*step->operation);
+            if (!step->outcome) step->exposure = floor_.note(*step->operation);
         }
         const core::RequestContext& request = step->command.request;
         if (!logged_step.rows.answer.empty() && !request.replay_key.is_nil()) {
@@ -79,7 +80,27 @@ Result<void> StandIn::start() {
     if (!payments_.empty())
         log::warn("stand_in_left_over",
                   {{"payments", static_cast<std::int64_t>(payments_.size())}});
+    TRY_VOID(gate_.spawn(keep_floor_share()));
     return gate_.spawn(drain());
+}
+
+/// Wants as much as everybody else has. What others are to have is not used from before it is given
+/// back: when the database's answer is lost, it may have it already.
+Task<void> StandIn::keep_floor_share() {
+    std::int32_t wanted = store::FloorShare::whole_ppm;
+    while (true) {
+        const MonoTime until = env_.now() + options_.floor_lease;
+        floor_.lower_to(wanted);
+        auto given = co_await renew_share_(wanted, options_.floor_lease,
+                                           Deadline::after(options_.floor_renewal));
+        if (given) {
+            floor_.hold({.ppm = given->ppm, .until = until});
+            wanted = store::FloorShare::whole_ppm / given->holders;
+        }
+        metrics_.floor(floor_.share_ppm(env_.now()), floor_.open());
+        if (auto slept = co_await net::sleep_for(options_.floor_renewal); !slept)
+            co_return Result<void>{};
+    }
 }
 
 Task<void> StandIn::drain() {

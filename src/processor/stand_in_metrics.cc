@@ -7,8 +7,8 @@ namespace holdfast::processor {
 namespace {
 
 /// In the order of Decision.
-constexpr auto decision_names =
-    std::to_array<const char*>({"accepted", "approved", "declined", "unknown", "refused"});
+constexpr auto decision_names = std::to_array<const char*>(
+    {"accepted", "approved", "declined", "unknown", "unauthorized", "refused"});
 
 Counter& drained(Registry& registry, const char* result) {
     return registry.counter("holdfast_stand_in_drained_total",
@@ -27,6 +27,10 @@ StandInMetrics::StandInMetrics(Registry* registry)
                              "Payments accepted without the database that it does not have yet.")),
       log_bytes_(
           &registry_.gauge("holdfast_stand_in_log_bytes", "Size of the command log on disk.")),
+      floor_share_(&registry_.gauge("holdfast_stand_in_floor_share_ppm",
+                                    "Part of every floor limit that this process may use.")),
+      floor_open_(&registry_.gauge("holdfast_stand_in_floor_open_payments",
+                                   "Payments accepted without their issuer's word, so far.")),
       adopted_(&drained(registry_, "adopted")),
       superseded_(&drained(registry_, "superseded")) {
     static_assert(decision_names.size() == std::tuple_size_v<decltype(decided_)>);

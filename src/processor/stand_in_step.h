@@ -21,6 +21,7 @@ struct StandIn::Step {
     std::optional<core::Command> outcome; ///< RecordOutcome, once it is known
     core::UnitOfWork work;                ///< what it changes, until it is on disk
     core::UnitOfWork before;              ///< the payment's rows without it
+    FloorLimits::Exposure exposure;       ///< while the issuer's word is not known
     bool live = true;                     ///< carry_out() has it
     std::optional<Result<Outcome>> answer;
     net::Event answered; ///< or given up, with the outcome open

@@ -226,6 +226,73 @@ TEST_F(StandInTest, WithoutTheAcquirerNothingIsPromised) {
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
 }
 
+TEST_F(StandInTest, WithinItsFloorLimitsAMerchantGoesOnWithoutTheAcquirer) {
+    account_.floor_limits = {{{}, 1000, 2000, 2000}};
+    processor();
+    sim_.run_for(seconds{1}); // until it has its share
+    away_ = true;
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    for (const int n : {1, 2}) {
+        auto paid = pay(create(n));
+        ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+        EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+        EXPECT_TRUE(paid->pending);
+    }
+    EXPECT_EQ(pay(create(3)).error().code, "stand_in_no_acquirer") << "above the limit";
+    restart();
+    EXPECT_EQ(pay(create(4)).error().code, "stand_in_no_acquirer") << "what was left counts";
+    connector_.executions.assign({AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}}});
+    database_returns();
+    const auto declined = std::ranges::count_if(std::array{1, 2}, [&](int n) {
+        return stored(n)->status == PaymentIntentStatus::RequiresPaymentMethod;
+    });
+    EXPECT_EQ(declined, 1) << "the issuer has spoken";
+    for (const int n : {3, 4}) EXPECT_FALSE(stored(n).has_value()) << n;
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, TheAcquirerIsAskedAsSoonAsItIsBack) {
+    account_.floor_limits = {{{}, 1000, 1000, 1000}};
+    processor();
+    sim_.run_for(seconds{1});
+    away_ = true;
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    ASSERT_TRUE(pay(create(1)).has_value());
+    connector_.executions.clear();
+    sim_.run_for(seconds{5});
+    auto paid = pay(create(2));
+    ASSERT_TRUE(paid.has_value()) << "the first counts no longer: " << to_string(paid.error());
+    EXPECT_FALSE(paid->pending);
+    database_returns();
+    for (const int n : {1, 2}) EXPECT_EQ(stored(n)->status, PaymentIntentStatus::Succeeded) << n;
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, AShareThatWasNotRenewedIsNotUsed) {
+    account_.floor_limits = {{{}, 1000, 2000, 2000}};
+    processor();
+    sim_.run_for(seconds{1});
+    away_ = true;
+    store_.take_away(std::chrono::hours{2});
+    sim_.run_for(std::chrono::hours{1});
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    EXPECT_EQ(pay(create(1)).error().code, "stand_in_no_acquirer");
+}
+
+TEST_F(StandInTest, WhatACrashWouldCarryOutIsNotRefused) {
+    processor();
+    away_ = true;
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    disk_.fail(MemoryDisk::Operation::Sync, 1); // accepted, but not withdrawn
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_TRUE(paid->pending);
+    connector_.executions.clear();
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
 TEST_F(StandInTest, AnUnknownOutcomeIsAskedForUntilItIsKnown) {
     processor();
     away_ = true;

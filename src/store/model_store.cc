@@ -278,6 +278,42 @@ Task<std::vector<core::Account>> ModelStore::list_accounts(Deadline deadline) {
     co_return found;
 }
 
+Task<void> ModelStore::set_floor_limit(Id<core::Account> account, core::FloorLimit limit,
+                                       Deadline deadline) {
+    CO_TRY_VOID(co_await remove_floor_limit(account, limit.currency, deadline));
+    auto found = world_->accounts.find(account);
+    if (found == world_->accounts.end())
+        co_return fail({.kind = ErrorClass::Invalid,
+                        .code = "floor_limits_account_id_fkey",
+                        .sqlstate = "23503"});
+    found->second.floor_limits.push_back(limit);
+    co_return Result<void>{};
+}
+
+Task<bool> ModelStore::remove_floor_limit(Id<core::Account> account, core::Currency currency,
+                                          Deadline deadline) {
+    CO_TRY_VOID(co_await world_->travel(deadline));
+    auto found = world_->accounts.find(account);
+    if (found == world_->accounts.end()) co_return false;
+    co_return std::erase_if(found->second.floor_limits, [&](const core::FloorLimit& limit) {
+        return limit.currency == currency;
+    }) > 0;
+}
+
+Task<FloorShare> ModelStore::renew_floor_share(std::string holder, std::int32_t wanted_ppm,
+                                               Duration lease, Deadline deadline) {
+    CO_TRY_VOID(co_await world_->travel(deadline));
+    const MonoTime now = MonotonicClock::now();
+    auto& shares = world_->floor_shares;
+    shares.erase(holder);
+    std::erase_if(shares, [&](const auto& entry) { return entry.second.until < now; });
+    std::int32_t left = FloorShare::whole_ppm;
+    for (const auto& [_, share] : shares) left -= share.ppm;
+    const std::int32_t ppm = std::min(wanted_ppm, left);
+    shares.emplace(holder, ModelWorld::HeldShare{ppm, now + lease});
+    co_return FloorShare{.ppm = ppm, .holders = static_cast<std::int32_t>(shares.size())};
+}
+
 Task<void> ModelStore::insert_key(ApiKey key, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     if (!world_->keys.emplace(key.hash, key).second) {

@@ -94,6 +94,10 @@ class ModelStore : public Store {
     Task<void> create_account(core::Account, Deadline) override;
     Task<std::optional<core::Account>> find_account(Id<core::Account>, Deadline) override;
     Task<std::vector<core::Account>> list_accounts(Deadline) override;
+    Task<void> set_floor_limit(Id<core::Account>, core::FloorLimit, Deadline) override;
+    Task<bool> remove_floor_limit(Id<core::Account>, core::Currency, Deadline) override;
+    Task<FloorShare> renew_floor_share(std::string holder, std::int32_t wanted_ppm, Duration lease,
+                                       Deadline) override;
     Task<void> insert_key(ApiKey, Deadline) override;
     Task<std::optional<ApiKey>> find_key(std::string hash, Deadline) override;
     Task<std::vector<ApiKey>> list_keys(Id<core::Account>, Deadline) override;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The statements of accounts and API keys.
+// The statements of accounts, their floor limits and API keys.
 
 #include "store/sql_table.h"
 
@@ -18,6 +18,41 @@ inline constexpr Statement list_accounts{
     "list_accounts", "SELECT " HF_ACCOUNT " FROM accounts ORDER BY created, id"};
 
 #undef HF_ACCOUNT
+#define HF_FLOOR_LIMIT "account_id, currency, payment_minor, card_minor, total_minor"
+
+inline constexpr Statement floor_limits_of{
+    "floor_limits_of",
+    "SELECT " HF_FLOOR_LIMIT " FROM floor_limits WHERE account_id = $1 ORDER BY currency",
+    {oid::uuid}};
+inline constexpr Statement list_floor_limits{"list_floor_limits",
+                                             "SELECT " HF_FLOOR_LIMIT
+                                             " FROM floor_limits ORDER BY account_id, currency"};
+inline constexpr Statement set_floor_limit{
+    "set_floor_limit",
+    "INSERT INTO floor_limits (" HF_FLOOR_LIMIT
+    ") VALUES ($1, $2, $3, $4, $5)"
+    " ON CONFLICT (account_id, currency) DO UPDATE SET payment_minor = excluded.payment_minor,"
+    " card_minor = excluded.card_minor, total_minor = excluded.total_minor",
+    {oid::uuid, oid::text, oid::int8, oid::int8, oid::int8}};
+inline constexpr Statement remove_floor_limit{
+    "remove_floor_limit",
+    "DELETE FROM floor_limits WHERE account_id = $1 AND currency = $2",
+    {oid::uuid, oid::text}};
+
+/// Behind job_lock. Counts those that have run out as gone.
+inline constexpr Statement renew_floor_share{
+    "renew_floor_share",
+    "WITH gone AS (DELETE FROM floor_shares WHERE until < now() AND holder <> $1),"
+    " others AS (SELECT count(*)::integer AS number, coalesce(sum(share_ppm), 0)::integer AS taken"
+    " FROM floor_shares WHERE until >= now() AND holder <> $1),"
+    " ours AS (INSERT INTO floor_shares AS s (holder, share_ppm, until)"
+    " SELECT $1, least($2, 1000000 - taken), now() + $3 * interval '1 second' FROM others"
+    " ON CONFLICT (holder) DO UPDATE SET share_ppm = excluded.share_ppm, until = excluded.until"
+    " RETURNING share_ppm)"
+    " SELECT share_ppm, number + 1 FROM ours CROSS JOIN others",
+    {oid::text, oid::int4, oid::int4}};
+
+#undef HF_FLOOR_LIMIT
 #define HF_KEY "hash, account_id, publishable, hint, created, expires"
 
 inline constexpr Statement insert_key{

@@ -22,6 +22,10 @@ inline constexpr Statement read_balance{
 inline constexpr Statement try_job_lock{
     "try_job_lock", "SELECT pg_try_advisory_xact_lock($1, $2)", {oid::int4, oid::int4}};
 
+/// For jobs that have to be done by each.
+inline constexpr Statement job_lock{
+    "job_lock", "SELECT pg_advisory_xact_lock($1, $2)", {oid::int4, oid::int4}};
+
 inline constexpr Statement fold_balances{
     "fold_balances",
     "WITH folded AS (DELETE FROM balance_deltas AS d USING ("

@@ -11,6 +11,6 @@ namespace holdfast::store::sql {
 /// First parts: "lane" with the number of the lane, "job" with which one.
 inline constexpr std::int32_t lane_locks = 0x6c616e65, job_locks = 0x6a6f6200;
 
-enum class Job : std::int32_t { FoldBalances = 1 };
+enum class Job : std::int32_t { FoldBalances = 1, FloorShares = 2 };
 
 } // namespace holdfast::store::sql

@@ -271,6 +271,9 @@ SELECT ledger, currency, sum(amount_minor)::bigint FROM (SELECT ledger, currency
 -- find_account
 SELECT id, public_id, livemode, name, created, fee_basis_points, fee_fixed_minor FROM accounts WHERE id = $1;
 
+-- floor_limits_of
+SELECT account_id, currency, payment_minor, card_minor, total_minor FROM floor_limits WHERE account_id = $1 ORDER BY currency;
+
 -- find_key
 SELECT hash, account_id, publishable, hint, created, expires FROM api_keys WHERE hash = $1;
 
@@ -306,6 +309,21 @@ INSERT INTO accounts (id, public_id, livemode, name, created, fee_basis_points, 
 
 -- list_accounts
 SELECT id, public_id, livemode, name, created, fee_basis_points, fee_fixed_minor FROM accounts ORDER BY created, id;
+
+-- list_floor_limits
+SELECT account_id, currency, payment_minor, card_minor, total_minor FROM floor_limits ORDER BY account_id, currency;
+
+-- set_floor_limit
+INSERT INTO floor_limits (account_id, currency, payment_minor, card_minor, total_minor) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id, currency) DO UPDATE SET payment_minor = excluded.payment_minor, card_minor = excluded.card_minor, total_minor = excluded.total_minor;
+
+-- remove_floor_limit
+DELETE FROM floor_limits WHERE account_id = $1 AND currency = $2;
+
+-- job_lock
+SELECT pg_advisory_xact_lock($1, $2);
+
+-- renew_floor_share
+WITH gone AS (DELETE FROM floor_shares WHERE until < now() AND holder <> $1), others AS (SELECT count(*)::integer AS number, coalesce(sum(share_ppm), 0)::integer AS taken FROM floor_shares WHERE until >= now() AND holder <> $1), ours AS (INSERT INTO floor_shares AS s (holder, share_ppm, until) SELECT $1, least($2, 1000000 - taken), now() + $3 * interval '1 second' FROM others ON CONFLICT (holder) DO UPDATE SET share_ppm = excluded.share_ppm, until = excluded.until RETURNING share_ppm) SELECT share_ppm, number + 1 FROM ours CROSS JOIN others;
 
 -- insert_key
 INSERT INTO api_keys (hash, account_id, publishable, hint, created, expires) VALUES ($1, $2, $3, $4, $5, $6);

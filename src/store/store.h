@@ -119,6 +119,13 @@ struct ApiKey {
     std::optional<WallTime> expires; ///< set by roll and revoke
 };
 
+/// Which part of every floor limit one process may use, in millionths, and how many share them.
+struct FloorShare {
+    static constexpr std::int32_t whole_ppm = 1'000'000;
+    std::int32_t ppm = 0;
+    std::int32_t holders = 0;
+};
+
 class Store {
   public:
     virtual ~Store() = default;
@@ -168,6 +175,14 @@ class Store {
     virtual Task<void> create_account(core::Account, Deadline) = 0;
     virtual Task<std::optional<core::Account>> find_account(Id<core::Account>, Deadline) = 0;
     virtual Task<std::vector<core::Account>> list_accounts(Deadline) = 0;
+    /// Sets the account's limit of that currency. Error Invalid, by constraint.
+    virtual Task<void> set_floor_limit(Id<core::Account>, core::FloorLimit, Deadline) = 0;
+    /// False when there was none.
+    virtual Task<bool> remove_floor_limit(Id<core::Account>, core::Currency, Deadline) = 0;
+    /// At most `wanted_ppm`, and what others have not got, from now for so long. What a holder had
+    /// before is given back, so it must not use more than `wanted_ppm` from before it asks.
+    virtual Task<FloorShare> renew_floor_share(std::string holder, std::int32_t wanted_ppm,
+                                               Duration lease, Deadline) = 0;
     virtual Task<void> insert_key(ApiKey, Deadline) = 0;
     virtual Task<std::optional<ApiKey>> find_key(std::string hash, Deadline) = 0;
     virtual Task<std::vector<ApiKey>> list_keys(Id<core::Account>, Deadline) = 0;

@@ -20,6 +20,7 @@ using core::UnitOfWork;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 /// All of an object, to compare it.
 template <class T> std::string bytes_of(const T& value) { return core::snapshot(value).bytes; }
@@ -493,6 +494,45 @@ TEST_P(StoreContract, ReplaysUntilTheyExpire) {
     EXPECT_EQ(get(store().expire_replays(samples::at_second(5), 10, soon())), 1);
     EXPECT_TRUE(load(record));
     EXPECT_FALSE(load(older));
+}
+
+TEST_P(StoreContract, KeepsFloorLimits) {
+    core::Account account{.id = account_, .public_id = samples::next_id<core::Account>()};
+    account.created = samples::at_second(1);
+    get(store().create_account(account, soon()));
+    EXPECT_TRUE(get(store().find_account(account_, soon()))->floor_limits.empty());
+    const core::FloorLimit usd{{}, 1000, 2000, 3000}, more{{}, 2000, 4000, 8000};
+    const core::FloorLimit jpy{*core::Currency::parse("jpy"), 10, 20, 30};
+    get(store().set_floor_limit(account_, usd, soon()));
+    get(store().set_floor_limit(account_, jpy, soon()));
+    get(store().set_floor_limit(account_, more, soon()));
+    EXPECT_THAT(get(store().find_account(account_, soon()))->floor_limits,
+                UnorderedElementsAre(more, jpy));
+    EXPECT_TRUE(get(store().remove_floor_limit(account_, jpy.currency, soon())));
+    EXPECT_FALSE(get(store().remove_floor_limit(account_, jpy.currency, soon())));
+    EXPECT_THAT(get(store().list_accounts(soon())).at(0).floor_limits, ElementsAre(more));
+    const auto nobody = samples::next_id<core::Account>();
+    EXPECT_EQ(error_of(store().set_floor_limit(nobody, usd, soon())).code,
+              "floor_limits_account_id_fkey");
+}
+
+TEST_P(StoreContract, SharesOfFloorLimitsNeverSumToMoreThanAll) {
+    const auto renew = [this](std::string holder, std::int32_t wanted, Duration lease) {
+        return get(store().renew_floor_share(std::move(holder), wanted, lease, soon()));
+    };
+    constexpr auto whole = FloorShare::whole_ppm;
+    constexpr Duration hour = std::chrono::hours{1};
+    EXPECT_EQ(renew("a", whole, hour).ppm, whole);
+    const FloorShare late = renew("b", whole, hour);
+    EXPECT_EQ(late.ppm, 0) << "nothing is left";
+    EXPECT_EQ(late.holders, 2);
+    EXPECT_EQ(renew("a", whole / 2, hour).ppm, whole / 2);
+    EXPECT_EQ(renew("b", whole, hour).ppm, whole / 2);
+    EXPECT_EQ(renew("a", whole, hour).ppm, whole / 2);
+    EXPECT_EQ(renew("a", 0, Duration{0}).ppm, 0);
+    const FloorShare alone = renew("b", whole, hour);
+    EXPECT_EQ(alone.ppm, whole) << "what has run out is free";
+    EXPECT_EQ(alone.holders, 1);
 }
 
 TEST_P(StoreContract, KeepsAccountsAndKeys) {

@@ -11,6 +11,7 @@ import { openShop, seeded } from '../support/load.mjs';
 import { signal, withChildren } from '../support/processes.mjs';
 import { settle } from '../support/witnesses.mjs';
 
+const slow = process.env.TEST_SLOW === '1';
 const goneMs = 20_000;
 
 test('payments go on while the whole database is gone', { timeout: 300_000 }, async () => {
@@ -77,6 +78,57 @@ test('what a process has left is settled by another one', { timeout: 300_000 }, 
     await platform.launch();
     const { succeeded } = await settle(platform, shop);
     assert.ok(succeeded >= processing.length);
+  } finally {
+    await platform.end();
+  }
+});
+
+const unasked = { skip: !slow, timeout: 300_000 };
+test('within its floor limits a merchant is paid without anybody', unasked, async () => {
+  const platform = await Platform.start();
+  const limit = (...args) => platform.command('account', 'floor-limit', '--json', ...args);
+  const attempt = (key) =>
+    platform.raw('POST', '/v1/payment_intents', {
+      body: 'amount=1000&currency=usd&payment_method=pm_card_visa&confirm=true',
+      headers: { 'Idempotency-Key': key },
+    });
+  try {
+    const bad = await limit('--payment', '1000', '--card', '900', '--total', '2000');
+    assert.notEqual(bad.code, 0);
+    assert.match(bad.err, /each at least as much as the one before/);
+    const good = ['--payment', '1000', '--card', '2000', '--total', '2000'];
+    const { code, out, err } = await limit(...good);
+    assert.equal(code, 0, err);
+    assert.deepEqual(JSON.parse(out), [
+      { currency: 'usd', payment: 1000, card: 2000, total: 2000 },
+    ]);
+    assert.equal((await attempt('before')).status, 200);
+    await pause(7_000); // until the process knows it, and has its share
+    const services = platform.services();
+    const pidsOf = (prefix) =>
+      services
+        .filter(({ name }) => name.startsWith(prefix))
+        .flatMap(({ pid }) => withChildren(pid));
+    const halted = [...pidsOf('postgres-'), platform.child.pid];
+    signal(halted, 'SIGSTOP'); // the supervisor would start the acquirer again
+    try {
+      signal(pidsOf('acquirer'), 'SIGKILL');
+      for (const key of ['one', 'two']) {
+        const { status, json } = await attempt(key);
+        assert.equal(status, 200, JSON.stringify(json));
+        assert.equal(json.status, 'processing');
+      }
+      const third = await attempt('three');
+      assert.equal(third.status, 503);
+      assert.equal(third.headers.get('stripe-should-retry'), 'true');
+    } finally {
+      signal(halted, 'SIGCONT');
+    }
+    const all = Array(3).fill('succeeded');
+    const states = async () =>
+      (await platform.raw('GET', '/v1/payment_intents?limit=10')).json?.data?.map((p) => p.status);
+    for (let i = 0; i < 120 && `${await states()}` !== `${all}`; ++i) await pause(500);
+    assert.deepEqual(await states(), all);
   } finally {
     await platform.end();
   }

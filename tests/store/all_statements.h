@@ -63,12 +63,12 @@ inline Statements read_statements() {
     add_list<all_balance_transactions>(all);
     add_list<balance_transactions_by_source>(all);
     add_list<all_events>(all);
-    all.insert(all.end(),
-               {&Sql<customers>::position, &Sql<payment_methods>::position,
-                &Sql<payment_intents>::position, &Sql<charges>::position, &Sql<refunds>::position,
-                &Sql<balance_transactions>::position, &Sql<events>::position,
-                &Sql<balance_transactions>::read, &Sql<events>::read, &sql::read_balance,
-                &sql::find_account, &sql::find_key, &sql::list_keys, &sql::ping});
+    all.insert(all.end(), {&Sql<customers>::position, &Sql<payment_methods>::position,
+                           &Sql<payment_intents>::position, &Sql<charges>::position,
+                           &Sql<refunds>::position, &Sql<balance_transactions>::position,
+                           &Sql<events>::position, &Sql<balance_transactions>::read,
+                           &Sql<events>::read, &sql::read_balance, &sql::find_account,
+                           &sql::floor_limits_of, &sql::find_key, &sql::list_keys, &sql::ping});
     return all;
 }
 
@@ -83,6 +83,11 @@ inline Statements other_statements() {
             &sql::expire_replays,
             &sql::insert_account,
             &sql::list_accounts,
+            &sql::list_floor_limits,
+            &sql::set_floor_limit,
+            &sql::remove_floor_limit,
+            &sql::job_lock,
+            &sql::renew_floor_share,
             &sql::insert_key,
             &sql::expire_key,
             &sql::audit_snapshot,

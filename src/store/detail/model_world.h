@@ -40,6 +40,11 @@ struct ModelWorld {
     std::map<Uuid, std::vector<Seal>> chains;
     std::map<Id<core::Account>, core::Account> accounts;
     std::map<std::string, ApiKey> keys;
+    struct HeldShare {
+        std::int32_t ppm = 0;
+        MonoTime until;
+    };
+    std::map<std::string, HeldShare> floor_shares; ///< by holder
     std::int64_t last_sequence = 0;
 
     Locks row_locks, claims;
