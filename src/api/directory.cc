@@ -41,6 +41,33 @@ Task<void> Directory::load(Deadline deadline) {
     co_return Result<void>{};
 }
 
+Task<void> Directory::load_keys(Deadline deadline) {
+    const MonoTime asked = MonotonicClock::now();
+    CO_TRY(auto keys, co_await store_.working_keys(keys_loaded_max, deadline));
+    for (store::ApiKey& key : keys) keep(std::move(key), asked + trusted_for);
+    co_return Result<void>{};
+}
+
+/// A key of an account that is not known yet is asked for when it is used.
+void Directory::keep(store::ApiKey key, MonoTime trusted_until) {
+    const core::Account* account = find(key.account);
+    if (account == nullptr) return;
+    std::string hash = key.hash;
+    keys_.insert_or_assign(std::move(hash), Entry{std::move(key), account, trusted_until});
+}
+
+DirectoryContents Directory::contents() const {
+    DirectoryContents all;
+    for (const auto& [_, account] : accounts_) all.accounts.push_back(*account);
+    for (const auto& [_, entry] : keys_) all.keys.push_back(entry.key);
+    return all;
+}
+
+void Directory::restore(DirectoryContents contents) {
+    for (core::Account& account : contents.accounts) keep(std::move(account));
+    for (store::ApiKey& key : contents.keys) keep(std::move(key), MonotonicClock::now());
+}
+
 const core::Account* Directory::behind(const std::string& hash) const {
     auto found = keys_.find(hash);
     return found == keys_.end() ? nullptr : found->second.account;
@@ -70,6 +97,7 @@ Task<Credential> Directory::authenticate(std::string hash, WallTime now, Deadlin
         if (started - it->second < unknown_for) co_return fail(unknown_key());
         unknown_.erase(it);
     }
+    deadline = deadline.capped(unknown_patience);
 
     auto found = co_await store_.find_key(hash, deadline);
     known = keys_.find(hash); // others ran meanwhile

@@ -6,8 +6,11 @@
 // `trusted_for` and then asked for again, by one request, which waits at most `refresh_patience`;
 // a revoked key therefore works little longer than that. When the store can't be asked, what is
 // known stays valid and is asked for again after `refresh_pause`: an outage of the database locks
-// nobody out and takes no request's time. Unknown keys are remembered for a short while in a
-// bounded table, so that a flood of wrong keys costs the database a bounded number of queries.
+// nobody out and takes no request's time. load() brings in everything beforehand, the newest
+// keys_loaded_max keys; what is known can be kept on disk for a start without the database
+// (directory_copy.h). Unknown keys are remembered for a short while in a bounded table, so that a
+// flood of wrong keys costs the database a bounded number of queries; whether a key is unknown is
+// waited for `unknown_patience` at most.
 //
 // Accounts, once seen, stay: pointers handed out are valid for the life of the Directory.
 // Thread: that of the loop.
@@ -20,6 +23,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace holdfast::api {
 
@@ -31,18 +35,31 @@ struct Credential {
     bool publishable = false;
 };
 
+struct DirectoryContents {
+    std::vector<core::Account> accounts;
+    std::vector<store::ApiKey> keys;
+};
+
 class Directory {
   public:
     static constexpr Duration trusted_for = std::chrono::seconds{5};
     static constexpr Duration refresh_patience = std::chrono::milliseconds{250};
     static constexpr Duration refresh_pause = std::chrono::seconds{1};
     static constexpr Duration unknown_for = std::chrono::seconds{1};
+    static constexpr Duration unknown_patience = std::chrono::seconds{8}; ///< a failover is shorter
+    static constexpr int keys_loaded_max = 10'000;
     static constexpr std::size_t unknown_keys_max = 4096;
 
     explicit Directory(store::Store& store) : store_(store) {}
 
     /// Loads all accounts; the processor needs those whose payments it resolves after a restart.
     Task<void> load(Deadline deadline);
+    Task<void> load_keys(Deadline deadline);
+
+    /// All that is known, in no order.
+    DirectoryContents contents() const;
+    /// As if it had been loaded some time ago.
+    void restore(DirectoryContents contents);
 
     /// Errors: Auth "api_key_invalid", "api_key_expired"; Unavailable when it can't be told.
     /// `hash`: that of the key, by hash_of_key().
@@ -61,6 +78,7 @@ class Directory {
     };
     Task<const core::Account*> account_of(Id<core::Account> id, Deadline deadline);
     const core::Account* keep(core::Account account);
+    void keep(store::ApiKey key, MonoTime trusted_until);
     static Result<Credential> credential_of(const Entry& entry, WallTime now);
 
     store::Store& store_;

@@ -71,6 +71,23 @@ TEST_F(DirectoryTest, AnOutageOfTheDatabaseTakesNoRequestsTimeOfAKnownKey) {
     EXPECT_EQ(ask(key_), "ok") << "and it recovers by itself";
 }
 
+TEST_F(DirectoryTest, AKeyThatWasLoadedNeedsNoDatabase) {
+    EXPECT_TRUE(run(directory_.load(Deadline::after(1s))));
+    EXPECT_TRUE(run(directory_.load_keys(Deadline::after(1s))));
+    store_.hangs = true;
+    EXPECT_EQ(ask(key_), "ok");
+    EXPECT_EQ(took_, Duration{0});
+    Directory after{store_}; // a process that starts now
+    after.restore(directory_.contents());
+    EXPECT_TRUE(run(after.authenticate(hash_of_key(key_), env_.wall(), Deadline::after(30s))));
+}
+
+TEST_F(DirectoryTest, AnUnknownKeyDoesNotWaitForEver) {
+    store_.hangs = true;
+    EXPECT_EQ(ask(key_, 30s), "database_unavailable");
+    EXPECT_EQ(took_, Directory::unknown_patience);
+}
+
 TEST_F(DirectoryTest, ARevokedKeyIsNoticedSoon) {
     EXPECT_EQ(ask(key_), "ok");
     auto expired = run(store_.expire_key(hash_of_key(key_), env_.wall(), Deadline::after(1s)));

@@ -11,6 +11,7 @@
 //   DATA/acquirer           the acquirer's books
 //   DATA/attempt-log        of each pay process: everybody who wanted to pay
 //   DATA/command-log        of each pay process: what was decided without the database
+//   DATA/directory          of each pay process: accounts and keys, for a start without database
 //   DATA/log                a log file per service
 //   DATA/supervisor.*       lock and state (supervisor.h)
 //

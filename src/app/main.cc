@@ -114,6 +114,9 @@ void declare_serve(CLI::App& app, Action& action) {
                         "for the database");
     command->add_option("--left-log", options.left_logs,
                         "command log of a process that is not started any more, to be drained");
+    command->add_option(
+        "--directory-copy", options.directory_copy,
+        "directory for a copy of the accounts and keys: a start then needs no database");
     command->add_option("--attempt-log", options.attempt_log,
                         "directory of the log of everybody who wanted to pay");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");

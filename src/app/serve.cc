@@ -1,6 +1,6 @@
 #include "app/serve.h"
 
-#include "api/directory.h"
+#include "api/directory_copy.h"
 #include "api/payment_api.h"
 #include "app/database.h"
 #include "app/metrics_page.h"
@@ -15,6 +15,7 @@
 #include "net/http_server.h"
 #include "net/loop_lag.h"
 #include "net/loop_watch.h"
+#include "net/offload_await.h"
 #include "net/timer.h"
 #include "processor/folder.h"
 #include "processor/processor.h"
@@ -33,6 +34,12 @@ using net::Task;
 constexpr Duration start_patience = std::chrono::seconds{60};
 constexpr Duration drain_patience = std::chrono::seconds{25};
 constexpr Duration account_refresh = std::chrono::seconds{5};
+constexpr int rounds_per_keys = 12; ///< keys are asked for one by one, too
+constexpr Duration load_patience = std::chrono::seconds{5};
+/// A disk that takes longer is broken.
+constexpr Duration keep_timeout = std::chrono::seconds{60};
+/// So long a start waits for the database where it can be done without.
+constexpr Duration known_patience = std::chrono::seconds{2};
 constexpr Duration readiness_patience = std::chrono::seconds{2};
 
 /// Everything one process holds, in the order in which it is built; destroyed in the reverse.
@@ -53,10 +60,14 @@ class Process {
 
   private:
     Task<void> open_store();
+    void open_directory_copy();
+    Task<void> load_directory(Deadline deadline);
+    Task<void> keep_directory();
     Task<void> start_processor();
     Result<std::unique_ptr<processor::CommandLog>> open_command_log(const std::string& directory);
     Result<processor::CommandLogs> open_command_logs();
-    Result<std::unique_ptr<Journal>> open_journal(const std::string& directory);
+    Result<std::unique_ptr<Journal>> open_journal(const std::string& directory,
+                                                  JournalLimits limits = {});
     void start_attempt_log();
     Task<void> start_http();
     Task<void> refresh_accounts();
@@ -78,6 +89,7 @@ class Process {
     std::unique_ptr<gateway::SignedHttpConnector> acquirer_;
     std::optional<gateway::BreakingConnector> connector_;
     std::optional<api::Directory> directory_;
+    std::shared_ptr<api::DirectoryCopy> directory_copy_; ///< jobs of the Offload have it, too
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
     std::unique_ptr<processor::Folder> folder_;
@@ -123,14 +135,53 @@ Task<void> Process::open_store() {
     CO_TRY(database_,
            Database::create(loop_, offload_, registry_, options_.database_url, std::move(options)));
     directory_.emplace(store());
-    const Deadline deadline = Deadline::after(start_patience);
+    open_directory_copy();
+    const bool known = directory_copy_ && directory_copy_->found();
+    const Deadline deadline = Deadline::after(known ? known_patience : start_patience);
     while (true) {
-        auto loaded = co_await directory_->load(Deadline::after(std::chrono::seconds{5}));
+        auto loaded =
+            co_await load_directory(Deadline::after(load_patience).capped(deadline.left()));
         if (loaded) co_return Result<void>{};
         log::warn("waiting_for_database", {{"error", to_string(loaded.error())}});
-        if (deadline.passed()) co_return fail(std::move(loaded).error());
+        if (deadline.passed() && !known) co_return fail(std::move(loaded).error());
+        if (deadline.passed()) break;
         CO_TRY_VOID(co_await net::sleep_for(std::chrono::milliseconds{200}));
     }
+    directory_->restore(*directory_copy_->found());
+    log::error("started_without_database", {{"accounts", directory_copy_->found()->accounts.size()},
+                                            {"keys", directory_copy_->found()->keys.size()}});
+    co_return Result<void>{};
+}
+
+/// Without it the process waits for the database when it starts; no reason not to start.
+void Process::open_directory_copy() {
+    if (options_.directory_copy.empty()) return;
+    auto journal = open_journal(options_.directory_copy, api::DirectoryCopy::limits);
+    auto copy = journal ? api::DirectoryCopy::create(std::move(*journal))
+                        : Result<std::unique_ptr<api::DirectoryCopy>>(
+                              std::unexpected(std::move(journal).error()));
+    if (copy)
+        directory_copy_ = std::move(*copy);
+    else
+        log::error("directory_copy_not_opened", {{"error", to_string(copy.error())}});
+}
+
+Task<void> Process::load_directory(Deadline deadline) {
+    CO_TRY_VOID(co_await directory_->load(deadline));
+    CO_TRY_VOID(co_await directory_->load_keys(deadline));
+    co_return co_await keep_directory();
+}
+
+Task<void> Process::keep_directory() {
+    if (!directory_copy_) co_return Result<void>{};
+    auto work = [copy = directory_copy_, contents = directory_->contents()] {
+        return copy->write(contents);
+    };
+    auto kept = co_await net::offloaded(offload_, std::move(work), Deadline::after(keep_timeout));
+    if (kept) co_return Result<void>{};
+    log::warn("directory_not_kept", {{"error", to_string(kept.error())}});
+    if (kept.error().kind == ErrorClass::Deadline) directory_copy_.reset(); // still being written
+    co_return Result<void>{};
 }
 
 processor::Options Process::processor_options() {
@@ -147,9 +198,10 @@ processor::Options Process::processor_options() {
     return options;
 }
 
-Result<std::unique_ptr<Journal>> Process::open_journal(const std::string& directory) {
+Result<std::unique_ptr<Journal>> Process::open_journal(const std::string& directory,
+                                                       JournalLimits limits) {
     TRY(auto secret, read_secret_file(options_.id_secret_file));
-    return Journal::open(journal_directory(directory), secret);
+    return Journal::open(journal_directory(directory), secret, limits);
 }
 
 /// Evidence, and no reason to take no payments: without it they are.
@@ -258,11 +310,13 @@ Task<void> Process::start_http() {
 }
 
 Task<void> Process::refresh_accounts() {
-    while (true) {
+    for (int round = 1;; ++round) {
         auto slept = co_await net::sleep_for(account_refresh);
         if (!slept) co_return Result<void>{}; // stopping
-        if (auto loaded = co_await directory_->load(Deadline::after(account_refresh)); !loaded)
-            log::warn("accounts_not_refreshed", {{"error", to_string(loaded.error())}});
+        const Deadline deadline = Deadline::after(account_refresh);
+        auto loaded = round % rounds_per_keys == 0 ? co_await load_directory(deadline)
+                                                   : co_await directory_->load(deadline);
+        if (!loaded) log::warn("accounts_not_refreshed", {{"error", to_string(loaded.error())}});
     }
 }
 

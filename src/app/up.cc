@@ -312,9 +312,11 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     if (role == "pay") {
         TRY_VOID(data_.make_directory("command-log"));
         TRY_VOID(data_.make_directory("attempt-log"));
+        TRY_VOID(data_.make_directory("directory"));
         arguments.insert(arguments.end(), {"--port", std::to_string(api_port_), "--command-log",
                                            data_.file("command-log/" + name), "--attempt-log",
-                                           data_.file("attempt-log/" + name)});
+                                           data_.file("attempt-log/" + name), "--directory-copy",
+                                           data_.file("directory/" + name)});
         if (number == 1)
             for (const std::string& left : left_command_logs())
                 arguments.insert(arguments.end(), {"--left-log", left});

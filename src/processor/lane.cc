@@ -75,9 +75,11 @@ void LaneContext::wake_all() {
     for (net::Event& event : work) event.set();
 }
 
-LaneRunner::LaneRunner(LaneContext& context, std::unique_ptr<store::Lane> lane, Track track)
+LaneRunner::LaneRunner(LaneContext& context, std::unique_ptr<store::Lane> lane, Open open,
+                       Track track)
     : context_(context),
       lane_(std::move(lane)),
+      open_(std::move(open)),
       track_(track),
       backoff_(fresh_backoff(context.env)) {}
 
@@ -161,10 +163,18 @@ Deadline LaneRunner::begin_deadline() const {
     return latest->deadline.capped(lock_wait_slice);
 }
 
-Task<LaneRunner::Attempt> LaneRunner::attempt() {
-    if (broken_) {
-        CO_TRY_VOID(co_await lane_->reopen(Deadline::after(context_.options.commit_timeout)));
+Task<void> LaneRunner::make_usable() {
+    const Deadline deadline = Deadline::after(context_.options.commit_timeout);
+    if (!lane_) {
+        CO_TRY(lane_, co_await open_(deadline));
+    } else if (broken_) {
+        CO_TRY_VOID(co_await lane_->reopen(deadline));
     }
+    co_return Result<void>{};
+}
+
+Task<LaneRunner::Attempt> LaneRunner::attempt() {
+    CO_TRY_VOID(co_await make_usable());
     broken_ = true; // until this batch has ended well
     auto mode = track_ == Track::Slow ? store::LockMode::Wait : store::LockMode::Skip;
     CO_TRY(store::Batch loaded, co_await lane_->begin(needs(), mode, begin_deadline()));
@@ -225,7 +235,7 @@ Task<void> LaneRunner::recover(Error error) {
     for (Ticket* ticket : members_) ticket->state = Ticket::State::Loading; // nothing was done
     context_.metrics.batch_failed(remedy);
     log::warn("batch_failed",
-              {{"lane", lane_->id()}, {"commands", members_.size()}, {"error", to_string(error)}});
+              {{"lane", lane_id()}, {"commands", members_.size()}, {"error", to_string(error)}});
     if (remedy == Remedy::Blame) {
         if (track_ == Track::Suspect)
             blame(error);

@@ -63,7 +63,9 @@ struct LaneContext {
 
 class LaneRunner {
   public:
-    LaneRunner(LaneContext& context, std::unique_ptr<store::Lane> lane, Track track);
+    /// Without a `lane`, because the database is away, it opens one for its first batch.
+    using Open = std::function<Task<std::unique_ptr<store::Lane>>(Deadline)>;
+    LaneRunner(LaneContext& context, std::unique_ptr<store::Lane> lane, Open open, Track track);
 
     Task<void> run();
 
@@ -72,6 +74,8 @@ class LaneRunner {
 
     Task<void> settle();
     Task<Attempt> attempt();
+    Task<void> make_usable();
+    Uuid lane_id() const { return lane_ ? lane_->id() : Uuid{}; }
     Task<Attempt> commit(core::UnitOfWork work, std::int32_t applied);
     Task<bool> resolve();
     Task<void> recover(Error error);
@@ -89,6 +93,7 @@ class LaneRunner {
 
     LaneContext& context_;
     std::unique_ptr<store::Lane> lane_;
+    Open open_;
     Track track_;
     bool broken_ = false; ///< needs reopen() before the next batch
     int conflicts_ = 0;   ///< of the batch in hand

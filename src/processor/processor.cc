@@ -16,6 +16,8 @@ namespace {
 /// By more than this no clock is wrong.
 constexpr Duration clock_skew_max = std::chrono::hours{24 * 365};
 constexpr Duration open_lane_timeout = std::chrono::seconds{10};
+/// Where it can be done without.
+constexpr Duration open_lane_patience = std::chrono::seconds{2};
 constexpr Duration drain_poll = std::chrono::milliseconds{5};
 /// How often a second request under one key looks for the answer of the first.
 constexpr Duration join_pause_min = std::chrono::milliseconds{20};
@@ -180,9 +182,22 @@ Task<void> BatchingProcessor::open() {
     co_return Result<void>{};
 }
 
+/// A database that is away at the start is stood in for from the start.
 Task<void> BatchingProcessor::open_lane(Track track) {
-    CO_TRY(auto lane, co_await store_.open_lane(Deadline::after(open_lane_timeout)));
-    runners_.push_back(std::make_unique<LaneRunner>(context_, std::move(lane), track));
+    std::unique_ptr<store::Lane> lane;
+    if (!database_away()) {
+        const Duration patience = stand_in_ ? open_lane_patience : open_lane_timeout;
+        auto opened = co_await store_.open_lane(Deadline::after(patience));
+        if (!opened && !(stand_in_ && is_outage(opened.error())))
+            co_return fail(std::move(opened).error());
+        if (opened)
+            lane = std::move(*opened);
+        else
+            stand_in_->began();
+    }
+    auto open = [this](Deadline deadline) { return store_.open_lane(deadline); };
+    runners_.push_back(
+        std::make_unique<LaneRunner>(context_, std::move(lane), std::move(open), track));
     co_return Result<void>{};
 }
 

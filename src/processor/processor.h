@@ -72,7 +72,8 @@ using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
 
 class Processor {
   public:
-    /// Without a log of its own there is no stand-in (stand_in.h): requests wait for the database.
+    /// Without a log of its own there is no stand-in (stand_in.h): requests wait for the database,
+    /// and it has to be there now.
     static Task<std::unique_ptr<Processor>> create(net::Loop& loop, Env& env, store::Store& store,
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,

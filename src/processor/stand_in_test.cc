@@ -171,6 +171,26 @@ TEST_F(StandInTest, SurvivesARestart) {
     EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Capture}));
 }
 
+TEST_F(StandInTest, StartsWithoutTheDatabase) {
+    processor();
+    ASSERT_TRUE(pay(create(1)).has_value());
+    away_ = true;
+    store_.take_away(seconds{60});
+    restart();
+    EXPECT_TRUE(processor().database_away());
+    const MonoTime began = env_.now();
+    auto paid = pay(create(2));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+    EXPECT_LE(env_.now() - began, seconds{1}) << "nobody waits for what is known to be away";
+    sim_.run_for(seconds{60});
+    database_returns();
+    EXPECT_FALSE(processor().database_away());
+    ASSERT_TRUE(pay(create(3)).has_value());
+    for (const int n : {1, 2, 3}) EXPECT_EQ(stored(n)->status, PaymentIntentStatus::Succeeded) << n;
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(StandInTest, DrainsWhatAProcessHasLeftThatIsNotStartedAnyMore) {
     processor();
     away_ = true;

@@ -328,6 +328,18 @@ Task<std::optional<ApiKey>> ModelStore::find_key(std::string hash, Deadline dead
     co_return it == world_->keys.end() ? std::optional<ApiKey>() : it->second;
 }
 
+Task<std::vector<ApiKey>> ModelStore::working_keys(int limit, Deadline deadline) {
+    CO_TRY_VOID(co_await world_->travel(deadline));
+    std::vector<ApiKey> found;
+    const WallTime now = Env::current().wall();
+    for (const auto& [_, key] : world_->keys)
+        if (!key.expires || *key.expires > now) found.push_back(key);
+    std::ranges::sort(found, std::greater{}, &ApiKey::created);
+    if (found.size() > static_cast<std::size_t>(limit))
+        found.resize(static_cast<std::size_t>(limit));
+    co_return found;
+}
+
 Task<std::vector<ApiKey>> ModelStore::list_keys(Id<core::Account> account, Deadline deadline) {
     CO_TRY_VOID(co_await world_->travel(deadline));
     std::vector<ApiKey> found;

@@ -101,6 +101,7 @@ class ModelStore : public Store {
     Task<void> insert_key(ApiKey, Deadline) override;
     Task<std::optional<ApiKey>> find_key(std::string hash, Deadline) override;
     Task<std::vector<ApiKey>> list_keys(Id<core::Account>, Deadline) override;
+    Task<std::vector<ApiKey>> working_keys(int limit, Deadline) override;
     Task<bool> expire_key(std::string hash, WallTime when, Deadline) override;
     Task<void> ping(Deadline) override;
 

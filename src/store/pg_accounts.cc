@@ -40,6 +40,15 @@ Result<ApiKey> read_key(db::Row row) {
     return key;
 }
 
+Result<std::vector<ApiKey>> read_keys(const db::QueryResult& rows) {
+    std::vector<ApiKey> keys;
+    for (db::Row row : rows) {
+        TRY(ApiKey key, read_key(row));
+        keys.push_back(std::move(key));
+    }
+    return keys;
+}
+
 } // namespace
 
 Task<void> PgStore::create_account(core::Account account, Deadline deadline) {
@@ -136,12 +145,14 @@ Task<std::vector<ApiKey>> PgStore::list_keys(Id<core::Account> account, Deadline
     Pipeline pipeline{Effect::Read};
     pipeline.add(sql::list_keys, account);
     CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
-    std::vector<ApiKey> keys;
-    for (db::Row row : results[0]) {
-        CO_TRY(ApiKey key, read_key(row));
-        keys.push_back(std::move(key));
-    }
-    co_return keys;
+    co_return read_keys(results[0]);
+}
+
+Task<std::vector<ApiKey>> PgStore::working_keys(int limit, Deadline deadline) {
+    Pipeline pipeline{Effect::Read};
+    pipeline.add(sql::working_keys, std::int32_t{limit});
+    CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
+    co_return read_keys(results[0]);
 }
 
 Task<bool> PgStore::expire_key(std::string hash, WallTime when, Deadline deadline) {

@@ -65,6 +65,11 @@ inline constexpr Statement list_keys{"list_keys",
                                      "SELECT " HF_KEY
                                      " FROM api_keys WHERE account_id = $1 ORDER BY created, hash",
                                      {oid::uuid}};
+inline constexpr Statement working_keys{"working_keys",
+                                        "SELECT " HF_KEY
+                                        " FROM api_keys WHERE expires IS NULL OR expires > now()"
+                                        " ORDER BY created DESC, hash LIMIT $1",
+                                        {oid::int4}};
 inline constexpr Statement expire_key{"expire_key",
                                       "UPDATE api_keys SET expires = $2 WHERE hash = $1",
                                       {oid::bytea, oid::timestamptz}};

@@ -328,6 +328,9 @@ WITH gone AS (DELETE FROM floor_shares WHERE until < now() AND holder <> $1), ot
 -- insert_key
 INSERT INTO api_keys (hash, account_id, publishable, hint, created, expires) VALUES ($1, $2, $3, $4, $5, $6);
 
+-- working_keys
+SELECT hash, account_id, publishable, hint, created, expires FROM api_keys WHERE expires IS NULL OR expires > now() ORDER BY created DESC, hash LIMIT $1;
+
 -- expire_key
 UPDATE api_keys SET expires = $2 WHERE hash = $1;
 

@@ -186,6 +186,8 @@ class Store {
     virtual Task<void> insert_key(ApiKey, Deadline) = 0;
     virtual Task<std::optional<ApiKey>> find_key(std::string hash, Deadline) = 0;
     virtual Task<std::vector<ApiKey>> list_keys(Id<core::Account>, Deadline) = 0;
+    /// The keys of all accounts that work, the newest of them.
+    virtual Task<std::vector<ApiKey>> working_keys(int limit, Deadline) = 0;
     /// False when there is no such key.
     virtual Task<bool> expire_key(std::string hash, WallTime when, Deadline) = 0;
 

@@ -569,6 +569,18 @@ TEST_P(StoreContract, KeepsAccountsAndKeys) {
     EXPECT_EQ(kept->hint, key.hint);
     EXPECT_EQ(kept->expires, samples::at_second(3));
     EXPECT_THAT(get(store().list_keys(account_, soon())), SizeIs(1));
+    EXPECT_THAT(get(store().working_keys(10, soon())), IsEmpty()) << "it has expired";
+    for (const char hash : {'1', '2'})
+        get(store().insert_key({.hash = std::string(32, hash),
+                                .account = account_,
+                                .publishable = false,
+                                .hint = "sk",
+                                .created = samples::at_second(hash),
+                                .expires = {}},
+                               soon()));
+    EXPECT_THAT(get(store().working_keys(10, soon())), SizeIs(2));
+    EXPECT_EQ(get(store().working_keys(1, soon())).at(0).hash, std::string(32, '2'))
+        << "the newest";
     get(store().ping(soon()));
 }
 

@@ -89,6 +89,7 @@ inline Statements other_statements() {
             &sql::job_lock,
             &sql::renew_floor_share,
             &sql::insert_key,
+            &sql::working_keys,
             &sql::expire_key,
             &sql::audit_snapshot,
             &sql::audit_settings,
