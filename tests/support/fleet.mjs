@@ -91,8 +91,10 @@ export class Fleet {
 
   async startInstance(instance) {
     const { number, port, adminPort } = instance;
+    const state = join(this.directory, `state-${number}`);
+    mkdirSync(state, { recursive: true });
     instance.process = await this.#startUnit('pay', {
-      ...{ NODE: `app${number}`, PAY_PORT: port, PAY_ADMIN_PORT: adminPort },
+      ...{ NODE: `app${number}`, PAY_PORT: port, PAY_ADMIN_PORT: adminPort, STATE: state },
     });
     instance.kill = (signal) => instance.process.kill(signal);
     await until(
