@@ -263,6 +263,8 @@ Result<Outcome> run_drill(const DrillOptions& options) {
         return fail(ErrorClass::Unavailable, "drill_interrupted", "the drill was interrupted");
     if (!*ended) return fail(std::move(*ended).error());
     const DrillReport& report = drill.report();
+    if (options.json)
+        for (const std::string& detail : details(report)) drill.narrator().say({}, detail);
     fmt::print("{}", options.json ? as_json(report) + "\n"
                                   : as_table(report, ::isatty(STDOUT_FILENO) != 0));
     std::fflush(stdout);

@@ -145,6 +145,15 @@ std::string as_json(const DrillReport& report) {
     return std::move(json).take();
 }
 
+std::vector<std::string> details(const DrillReport& report) {
+    std::vector<std::string> all = report.judgement.reasons;
+    for (const std::string& trouble : report.figures.troubles)
+        all.push_back("a client saw: " + trouble);
+    all.insert(all.end(), report.figures.witnesses.differences.begin(),
+               report.figures.witnesses.differences.end());
+    return all;
+}
+
 std::string as_table(const DrillReport& report, bool colors) {
     Table table(colors);
     table.line();
@@ -157,11 +166,7 @@ std::string as_table(const DrillReport& report, bool colors) {
     witnesses(table, report.figures.witnesses);
     table.line();
     table.line("  " + verdict_line(report, table));
-    for (const std::string& reason : report.judgement.reasons) table.line("    " + reason);
-    for (const std::string& trouble : report.figures.troubles)
-        table.line("    a client saw: " + trouble);
-    for (const std::string& difference : report.figures.witnesses.differences)
-        table.line("    " + difference);
+    for (const std::string& detail : details(report)) table.line("    " + detail);
     return std::move(table).take();
 }
 

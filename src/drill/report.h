@@ -14,6 +14,7 @@
 #include "drill/scenario.h"
 
 #include <string>
+#include <vector>
 #include <string_view>
 
 namespace holdfast::drill {
@@ -30,6 +31,8 @@ struct DrillReport {
 };
 
 std::string as_json(const DrillReport& report);
+/// Why it is not passed, what a few clients saw, where witnesses differ; part of the table.
+std::vector<std::string> details(const DrillReport& report);
 /// `colors`: with escape sequences of a terminal.
 std::string as_table(const DrillReport& report, bool colors);
 
