@@ -20,6 +20,8 @@ constexpr Duration record_patience = std::chrono::milliseconds{500};
 constexpr Duration open_answer_timeout = std::chrono::milliseconds{500};
 /// How often an authorization is sent under one reference before it is reversed.
 constexpr int executions_max = 3;
+/// So long somebody may still wait for the answer: Stripe's clients do for 80 s.
+constexpr Duration wanted_for = std::chrono::seconds{60};
 
 bool is_cancelled(const Error& error) { return error.code == "cancelled"; }
 
@@ -91,7 +93,8 @@ Operations::FlightPtr Operations::prepare(core::Operation operation, bool taken_
     auto flight = std::make_shared<Flight>(loop_, std::move(operation));
     flight->window_end = window_of(flight->operation);
     if (taken_over) {
-        flight->executions = executions_max;
+        const bool wanted = clock_.shared() - flight->operation.started < wanted_for;
+        flight->executions = wanted ? executions_max - 1 : executions_max;
         flight->may_be_known = flight->was_unknown = true;
         metrics_.unknown_began();
     }

@@ -12,8 +12,9 @@
 //   Unknown              inquire, with growing pauses
 //   NotFound             no answer while the first request may still arrive. The acquirer executes
 //                        a reference once, so we execute the same reference again: a capture, void
-//                        or refund until it is done, an authorization a few times. After that, or
-//                        when somebody else had started it, an authorization is reversed
+//                        or refund until it is done, an authorization a few times, and after it
+//                        was taken over once if it is young enough that somebody may still wait
+//                        for it. After that an authorization is reversed
 //   a refusal            (Invalid, Conflict ...: neither a decision nor a doubt) reversed, of
 //                        whatever kind: asking again would be refused again, for ever
 //

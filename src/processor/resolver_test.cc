@@ -53,8 +53,21 @@ TEST_F(ResolverTest, TakesOverWhatACrashedInstanceLeft) {
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
 }
 
+TEST_F(ResolverTest, ExecutesWhatSomebodyMayStillWaitFor) {
+    leave_behind(1);
+    connector_.executions.clear();
+    connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
+    start_resolver();
+    ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
+    EXPECT_EQ(only_operation().state, OperationState::Approved);
+    EXPECT_EQ(connector_.executed.size(), 2u);
+    EXPECT_EQ(connector_.executed[0].id, connector_.executed[1].id) << "executed once, therefore";
+    EXPECT_TRUE(connector_.reversed.empty());
+}
+
 TEST_F(ResolverTest, ReversesWhatTheAcquirerDoesNotKnow) {
     leave_behind(1);
+    sim_.run_for(seconds{60}); // nobody waits any more
     connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
     start_resolver();
     ASSERT_TRUE(sim_.run_until([&] { return settled(); }, std::chrono::minutes{5}));
@@ -116,6 +129,7 @@ TEST_F(ResolverTest, SettlesSoonAfterTheAcquirerIsBack) {
 
 TEST_F(ResolverTest, AReversalOnceDecidedIsCarriedOut) {
     leave_behind(1);
+    sim_.run_for(seconds{60}); // nobody waits any more
     connector_.inquiries.assign(1, AcquirerAnswer{.finding = Finding::NotFound});
     connector_.reversals.assign(10, ScriptedConnector::Silence{});
     start_resolver();
