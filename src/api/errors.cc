@@ -1,5 +1,6 @@
 #include "api/errors.h"
 
+#include "base/damage.h"
 #include "base/json_writer.h"
 
 #include <fmt/format.h>
@@ -37,8 +38,13 @@ Shape shape_of(const Error& error) {
     return {500, "api_error", true};
 }
 
-std::string_view public_message(ErrorClass kind) {
-    switch (kind) {
+std::string_view public_message(const Error& error) {
+    if (is_damage(error))
+        return "What Holdfast has stored about this object is damaged and can't be read or changed "
+               "until it is repaired; other objects are not affected. A retry does not help "
+               "before. "
+               "It has been recorded under this request's id.";
+    switch (error.kind) {
         case ErrorClass::Overload:
             return "Holdfast is receiving more requests than it can take right now; nothing was "
                    "done. "
@@ -73,11 +79,12 @@ Reply error_reply(const Error& error) {
     w.begin_object();
     w.key("error");
     w.begin_object();
+    if (is_damage(error)) w.field("code", "data_damaged");
     if (!shape.ours && !error.code.empty()) {
         w.field("code", error.code);
         doc_url(w, error.code);
     }
-    w.field("message", shape.ours ? public_message(error.kind) : std::string_view(error.message));
+    w.field("message", shape.ours ? public_message(error) : std::string_view(error.message));
     if (!shape.ours && !error.param.empty()) w.field("param", error.param);
     w.field("type", shape.type);
     w.end_object();
@@ -86,7 +93,7 @@ Reply error_reply(const Error& error) {
     Reply reply{.status = shape.status, .body = std::move(w).take()};
     if (shape.status == 409 || shape.status == 429 || shape.status == 503)
         reply.should_retry = true;
-    else if (shape.status < 500)
+    else if (shape.status < 500 || is_damage(error))
         reply.should_retry = false;
     if (shape.status == 503 || shape.status == 429) reply.retry_after_s = retry_after_overload_s;
     return reply;

@@ -6,7 +6,7 @@
 //
 // stripe-node picks its exception class by status, retries 409 and >= 500, and obeys
 // Stripe-Should-Retry either way. What went wrong inside Holdfast is logged under the request id
-// and never shown.
+// and never shown, except that stored data is damaged: a 500 "data_damaged", not to be repeated.
 //
 // Source: docs.stripe.com/api/errors, docs.stripe.com/error-low-level.
 

@@ -33,8 +33,11 @@ Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& o
     : limits_({.lower = options.pool_min, .upper = options.pool_max}),
       topology_(loop, registry, std::move(servers), {}),
       pool_(loop, registry, {}, limits_, topology_.connector()),
+      damage_(loop, registry, topology_.connector()),
       store_(pool_, topology_.connector()) {
+    topology_.on_damage([this](const Error& error) { damage_.note(error); });
     topology_.start();
+    damage_.start();
     if (!options.outside_pool) {
         limits_.set_share(options.pool_max);
         return;
@@ -47,6 +50,7 @@ Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& o
 
 net::Task<void> Database::close(net::Deadline deadline) {
     if (share_) CO_TRY_VOID(co_await share_->stop(deadline));
+    CO_TRY_VOID(co_await damage_.stop(deadline));
     CO_TRY_VOID(co_await pool_.close(deadline));
     co_return co_await topology_.stop(deadline);
 }

@@ -9,10 +9,12 @@
 // same.
 //
 // The pool of a process of the platform is held to its share of the server's connections
-// (db/server_share.h). That of a command is small, and counts as somebody else's.
+// (db/server_share.h). That of a command is small, and counts as somebody else's. Damaged pages
+// that the server reports are named (db/damage.h).
 
 #include "base/metrics.h"
 #include "base/offload.h"
+#include "db/damage.h"
 #include "db/server_share.h"
 #include "db/topology.h"
 #include "store/pg_store.h"
@@ -51,6 +53,7 @@ class Database {
     db::AdaptiveLimits limits_;
     db::Topology topology_;
     db::Pool pool_;
+    db::DamageWatch damage_;
     std::optional<db::ShareWatch> share_;
     store::PgStore store_;
 };

@@ -43,4 +43,10 @@ inline constexpr Statement sessions{
     "AND datname IS NOT NULL AND usesysid IS NOT NULL "
     "AND coalesce(backend_type, 'client backend') = 'client backend' GROUP BY 1, 2, 3"};
 
+/// The relation of a file, by its tablespace (0: the database's own) and number; empty: none.
+inline constexpr Statement relation_of_file{
+    "hf_relation_of_file",
+    "SELECT coalesce(pg_filenode_relation($1::oid, $2::oid)::regclass::text, '')",
+    {oid::int8, oid::int8}};
+
 } // namespace holdfast::db::own_statements

@@ -1,5 +1,6 @@
 #include "db/topology.h"
 
+#include "base/damage.h"
 #include "base/log.h"
 
 #include <fmt/format.h>
@@ -49,6 +50,8 @@ class Topology::Tracked final : public Connection, public net::ListHook {
     Task<std::vector<QueryResult>> run(const Pipeline& pipeline, Deadline deadline) override {
         auto answer = co_await inner_->run(pipeline, deadline);
         if (!answer && is_suspicious(answer.error())) topology_.suspect();
+        if (!answer && is_damage(answer.error()) && topology_.on_damage_)
+            topology_.on_damage_(answer.error());
         co_return answer;
     }
     Task<void> run_script(std::string sql, Timeouts timeouts, Deadline deadline) override {

@@ -33,6 +33,7 @@
 #include "net/gate.h"
 #include "net/timer.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +76,9 @@ class Topology {
     /// Somebody has met an error that could mean that the primary is gone: look now.
     void suspect();
 
+    /// Who is told of damaged data (is_damage), which says nothing about the server as a whole.
+    void on_damage(std::function<void(const Error&)> tell) { on_damage_ = std::move(tell); }
+
     /// Errors: Unavailable "no_primary" when there was none before the deadline; those of
     /// db::connect().
     Task<std::unique_ptr<Connection>> connect(Deadline deadline);
@@ -95,6 +99,7 @@ class Topology {
     ClusterView view_;
     Counter& changes_;
     Histogram& looks_;
+    std::function<void(const Error&)> on_damage_;
     MonoTime doubtful_until_;
     net::Event primary_found_; ///< set while there is one
     net::ListHook tracked_;

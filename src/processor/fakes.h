@@ -10,6 +10,7 @@
 #include "net/timer.h"
 #include "store/model_store.h"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -23,6 +24,8 @@ struct LaneCall {
     Kind kind = Kind::Begin;
     int lane = 0; ///< in the order of opening: the normal ones, slow, suspect
     std::size_t commands = 0;
+    std::vector<core::RowKey> keys{}; ///< of a begin: what it needs
+    bool needs(const core::RowKey& key) const { return std::ranges::find(keys, key) != keys.end(); }
 };
 struct LaneFault {
     Error error;
@@ -40,7 +43,11 @@ class ScriptedLane final : public store::Lane {
 
     net::Task<store::Batch> begin(std::vector<core::Needs> needs, store::LockMode mode,
                                   net::Deadline deadline) override {
-        if (auto fault = note(LaneCall::Kind::Begin, needs.size())) co_return fail(fault->error);
+        std::vector<core::RowKey> keys;
+        for (const core::Needs& one : needs)
+            for (const core::RowRef& row : one.rows) keys.push_back(row.key);
+        auto fault = note(LaneCall::Kind::Begin, needs.size(), std::move(keys));
+        if (fault) co_return fail(fault->error);
         co_return co_await inner_->begin(std::move(needs), mode, deadline);
     }
     net::Task<void> commit(core::UnitOfWork work, std::int32_t commands,
@@ -73,8 +80,9 @@ class ScriptedLane final : public store::Lane {
     }
 
   private:
-    std::optional<LaneFault> note(LaneCall::Kind kind, std::size_t commands = 0) {
-        calls_.push_back({kind, number_, commands});
+    std::optional<LaneFault> note(LaneCall::Kind kind, std::size_t commands = 0,
+                                  std::vector<core::RowKey> keys = {}) {
+        calls_.push_back({kind, number_, commands, std::move(keys)});
         return faults_ ? faults_(calls_.back()) : std::nullopt;
     }
 

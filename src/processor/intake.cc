@@ -69,8 +69,29 @@ Result<Ticket*> Intake::push(core::Command command, core::Needs needs, Deadline 
     ++size_;
     ++waiting_;
     enter_lines(*ticket);
+    if (is_suspect(*ticket)) ticket->track = Track::Suspect;
     if (first_everywhere(*ticket)) make_ready(*ticket);
     return ticket;
+}
+
+void Intake::suspect(const Ticket& ticket) {
+    const MonoTime now = MonotonicClock::now();
+    if (suspects_.size() >= suspects_max)
+        std::erase_if(suspects_, [now](const auto& suspect) { return suspect.second <= now; });
+    for (const Place& place : ticket.places)
+        if (suspects_.size() < suspects_max) suspects_[place.key] = now + suspect_for;
+}
+
+bool Intake::is_suspect(const Ticket& ticket) {
+    if (suspects_.empty()) return false;
+    const MonoTime now = MonotonicClock::now();
+    return std::ranges::any_of(ticket.places, [&](const Place& place) {
+        auto found = suspects_.find(place.key);
+        if (found == suspects_.end()) return false;
+        if (found->second > now) return true;
+        suspects_.erase(found);
+        return false;
+    });
 }
 
 void Intake::enter_lines(Ticket& ticket) {

@@ -11,9 +11,10 @@
 // replays the answer of the first instead of failing with a conflict a millisecond too early.
 //
 // Three tracks: Normal; Slow for tickets whose row was held by somebody else; Suspect for members
-// of a batch that the database refused, which run alone. A ticket that changes track keeps its
-// places in its lines. Second halves of operations (outcomes, claims) go first and are not refused
-// by a full queue: they are what empties it, and there are never more than operations under way.
+// of a batch that the database refused, and for who comes back to damaged data: they run alone.
+// A ticket that changes track keeps its places in its lines. Second halves of operations (outcomes,
+// claims) go first and are not refused by a full queue: they are what empties it, and there are
+// never more than operations under way.
 //
 // Who owns a Ticket: Intake, in a pool; the submitter holds it until release(). A submitter that
 // leaves early (deadline, cancelled) calls release() too: a waiting ticket is gone then, one in a
@@ -111,6 +112,9 @@ struct Portion {
 
 class Intake {
   public:
+    static constexpr std::size_t suspects_max = 10'000; ///< keys; more go the usual way
+    static constexpr Duration suspect_for = std::chrono::minutes{1};
+
     using OnOrphan = std::function<void(core::Operation)>;
     /// `on_empty`: the last ticket was answered.
     Intake(net::Loop& loop, std::size_t queue_max, std::function<void(Track)> on_ready,
@@ -128,6 +132,10 @@ class Intake {
     /// Tickets whose deadline has passed are answered with `expired` instead.
     std::vector<Ticket*> take(Portion portion, const std::function<Error(const Ticket&)>& expired);
     bool ready(Track track) const;
+
+    /// The data that this ticket needs is damaged: for suspect_for, commands on its keys go to the
+    /// suspect track at once, so that whoever asks again and again costs no batch its neighbours.
+    void suspect(const Ticket& ticket);
 
     /// Publishes ticket->answer, which must be set, and lets those behind it go on.
     void publish(Ticket* ticket);
@@ -147,6 +155,7 @@ class Intake {
     using Ready = detail::bi::list<Ticket, detail::bi::constant_time_size<false>>;
 
     Ticket* fresh();
+    bool is_suspect(const Ticket& ticket);
     void recycle(Ticket* ticket);
     void enter_lines(Ticket& ticket);
     void leave_lines(Ticket& ticket);
@@ -164,6 +173,7 @@ class Intake {
     OnOrphan on_orphan_;
     std::function<void()> on_empty_;
     std::unordered_map<LockKey, Line, LockKeyHash> lines_;
+    std::unordered_map<LockKey, MonoTime, LockKeyHash> suspects_; ///< until when
     Ready urgent_, ready_[tracks];
     std::vector<std::unique_ptr<Ticket>> pool_;
     std::vector<Ticket*> free_;

@@ -157,6 +157,21 @@ TEST_F(IntakeTest, SuspectsRunAlone) {
     EXPECT_EQ(take(Track::Suspect), (Tickets{b}));
 }
 
+TEST_F(IntakeTest, WhoComesBackToDamagedDataRunsAlone) {
+    Ticket* guilty = push({{1}, {}});
+    take();
+    intake_->suspect(*guilty);
+    answer(guilty);
+    Ticket* again = push({{1}, {}});
+    Ticket* other = push({{2}, {}});
+    EXPECT_EQ(take(), (Tickets{other}));
+    EXPECT_EQ(take(Track::Suspect), (Tickets{again}));
+    answer(again);
+    env_.advance(Intake::suspect_for);
+    Ticket* later = push({{1}, {}}); // perhaps it is repaired
+    EXPECT_EQ(take(), (Tickets{later}));
+}
+
 TEST_F(IntakeTest, SecondHalvesOfOperationsGoFirstAndAreNeverRefused) {
     for (int i = 0; i < 8; ++i) push({{i}, {}});
     EXPECT_EQ(intake_->push({}, {}, Deadline::after(milliseconds{10})).error().code,

@@ -1,5 +1,6 @@
 #include "processor/lane.h"
 
+#include "base/damage.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -23,6 +24,13 @@ bool is_cancelled(const Error& error) { return error.code == "cancelled"; }
 /// What a caller may see of a refusal: a wrong parameter is theirs, the rest is ours.
 Error refusal(const Error& error) {
     if (error.kind == ErrorClass::Invalid) return error;
+    if (is_damage(error)) {
+        return {
+            .kind = ErrorClass::Io,
+            .code = "data_damaged",
+            .message = "What the database stores about this object is damaged; nothing was done.",
+            .sqlstate = error.sqlstate};
+    }
     return {.kind = ErrorClass::Bug,
             .code = "command_refused",
             .message = "The database refused this request; nothing was done.",
@@ -288,6 +296,7 @@ void LaneRunner::blame(const Error& error) {
         log::error("command_refused", {{"command", core::name_of(ticket->command)},
                                        {"account", ticket->command.account},
                                        {"error", to_string(error)}});
+        if (is_damage(error)) context_.intake.suspect(*ticket);
         context_.intake.answer(ticket, fail(refusal(error)));
     }
 }

@@ -112,6 +112,21 @@ class ProcessorTest : public testing::Test {
         return {account_.id, std::move(request), env_.wall(), std::move(body)};
     }
 
+    core::RowKey row_of(int key) { return {account_.id, payment_of(key).uuid()}; }
+    /// A fault of the store: the page of that payment is damaged.
+    LaneFaults damaged(int key) {
+        return [row = row_of(key)](const LaneCall& call) -> std::optional<LaneFault> {
+            if (!call.needs(row)) return std::nullopt;
+            return LaneFault{
+                {.kind = ErrorClass::Io, .code = "data_corrupted", .sqlstate = "XX001"}};
+        };
+    }
+    /// How many batches have asked for that payment.
+    std::ptrdiff_t begins_with(int key) {
+        return std::ranges::count_if(
+            store_.calls, [row = row_of(key)](const LaneCall& call) { return call.needs(row); });
+    }
+
     std::optional<core::PaymentIntent> stored(int key) {
         for (auto& payment : store_.all<core::PaymentIntent>()) {
             if (payment.id == payment_of(key)) return payment;

@@ -1,3 +1,4 @@
+#include "base/damage.h"
 #include "processor/processor_fixture.h"
 
 namespace holdfast::processor {
@@ -293,6 +294,36 @@ TEST_F(ProcessorTest, ARefusalThatIsNotTheRequestsFaultIsOurs) {
     EXPECT_EQ(verdict.error().kind, ErrorClass::Bug);
     EXPECT_EQ(verdict.error().code, "command_refused");
     EXPECT_EQ(verdict.error().sqlstate, "23514");
+}
+
+TEST_F(ProcessorTest, ADamagedPageFailsWhoNeedsItAndNobodyElse) {
+    for (int i = 0; i < 5; ++i)
+        ASSERT_TRUE(run(processor().submit(create(i, false), in(seconds{1}))).has_value());
+    store_.faults = damaged(2);
+    const MonoTime began = env_.now();
+    Calls<core::Verdict> calls(sim_.loop());
+    for (int i = 0; i < 5; ++i)
+        calls.start(i, processor().submit(describe(i, "new"), in(seconds{5})));
+    finish(calls);
+    for (auto& [n, result] : calls.results) EXPECT_EQ(result.has_value(), n != 2) << n;
+    EXPECT_LT(env_.now() - began, seconds{1});
+    EXPECT_EQ(calls.results.at(2).error().code, "data_damaged");
+    EXPECT_EQ(calls.results.at(2).error().kind, ErrorClass::Io);
+    EXPECT_TRUE(is_damage(calls.results.at(2).error()));
+
+    // Who comes again does so alone, and costs nobody a batch.
+    store_.calls.clear();
+    Calls<core::Verdict> again(sim_.loop());
+    for (int i = 0; i < 5; ++i)
+        again.start(i, processor().submit(describe(i, "newer"), in(seconds{5})));
+    finish(again);
+    EXPECT_EQ(again.results.at(2).error().code, "data_damaged");
+    for (const LaneCall& call : store_.calls_of(Kind::Begin))
+        EXPECT_EQ(call.lane == suspect_lane, call.commands == 1 && call.needs(row_of(2)));
+
+    store_.faults = {}; // repaired: it recovers by itself
+    EXPECT_TRUE(run(processor().submit(describe(2, "whole"), in(seconds{1}))).has_value());
+    EXPECT_EQ(stored(2)->details.description, "whole");
 }
 
 // --- Held rows --------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "processor/remedy.h"
 
+#include "base/damage.h"
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -17,6 +19,7 @@ Remedy remedy_for(const Error& error) {
     if (error.kind == ErrorClass::Unknown) return Remedy::Resolve;
     auto conflict = std::ranges::find(passing_conflicts, error.sqlstate);
     if (conflict != passing_conflicts.end()) return Remedy::Again;
+    if (is_damage(error)) return Remedy::Blame;
     switch (error.kind) {
         case ErrorClass::Unavailable:
         case ErrorClass::Overload:

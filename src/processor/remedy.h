@@ -16,7 +16,8 @@ enum class Remedy : std::uint8_t {
     Resolve,   ///< the answer of COMMIT was lost: ask the seal
     Reconnect, ///< the database is away or slow: retry within the deadlines
     Again,     ///< a conflict that passes: 40001, 40P01, 55P03
-    Blame,     ///< the database refuses this batch: run its members one by one
+    Blame,     ///< the database refuses this batch, or what one of its rows lies on is damaged:
+               ///< run its members one by one
 };
 
 Remedy remedy_for(const Error& error);

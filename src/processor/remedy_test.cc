@@ -21,6 +21,11 @@ TEST(RemedyFor, SaysWhatToDo) {
     EXPECT_EQ(remedy_for(error(ErrorClass::Io)), Remedy::Reconnect);
     EXPECT_EQ(remedy_for(error(ErrorClass::Invalid, "22021")), Remedy::Blame);
     EXPECT_EQ(remedy_for(error(ErrorClass::Conflict, "23505")), Remedy::Blame);
+    EXPECT_EQ(remedy_for(error(ErrorClass::Io, "58P01")), Remedy::Reconnect);
+    // One page is no outage.
+    EXPECT_EQ(remedy_for(error(ErrorClass::Io, "XX001")), Remedy::Blame);
+    EXPECT_EQ(remedy_for(error(ErrorClass::Io, "XX002")), Remedy::Blame);
+    EXPECT_EQ(remedy_for(error(ErrorClass::Io, "58030")), Remedy::Blame);
     EXPECT_EQ(remedy_for(error(ErrorClass::Bug)), Remedy::Blame);
     EXPECT_EQ(remedy_for(error(ErrorClass::Bug, "XX000", true)), Remedy::Again);
 }

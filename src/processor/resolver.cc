@@ -1,5 +1,6 @@
 #include "processor/resolver.h"
 
+#include "base/damage.h"
 #include "base/log.h"
 #include "net/timer.h"
 
@@ -68,8 +69,9 @@ Task<void> Resolver::round() {
 
 /// Begins to resolve what there is room for; answers whether there is more.
 Task<bool> Resolver::page() {
+    std::erase_if(damaged_, [now = env_.now()](const auto& one) { return one.second <= now; });
     // What is being resolved may still be listed, until its claim is durable.
-    const auto limit = options_.at_once_max + static_cast<int>(resolving_.size());
+    const auto limit = options_.at_once_max + static_cast<int>(resolving_.size() + damaged_.size());
     const auto room = static_cast<std::size_t>(options_.at_once_max) - resolving_.size();
     CO_TRY(auto stale, co_await store_.stale_operations(processor_.stale_before(), limit,
                                                         Deadline::after(query_timeout)));
@@ -78,7 +80,7 @@ Task<bool> Resolver::page() {
     for (core::Operation& operation : stale) {
         if (begun == room) co_return true;
         const Id<core::Operation> id = operation.id;
-        if (!resolving_.insert(id).second) continue;
+        if (damaged_.contains(id) || !resolving_.insert(id).second) continue;
         ++begun;
         auto spawned = gate_.spawn(resolve(std::move(operation)));
         if (spawned) continue;
@@ -86,6 +88,10 @@ Task<bool> Resolver::page() {
         co_return fail(std::move(spawned).error());
     }
     co_return stale.size() == static_cast<std::size_t>(limit);
+}
+
+void Resolver::set_aside(Id<core::Operation> id) {
+    if (damaged_.size() < damaged_max) damaged_.emplace(id, env_.now() + damaged_pause);
 }
 
 Task<void> Resolver::resolve(core::Operation operation) {
@@ -97,6 +103,7 @@ Task<void> Resolver::resolve(core::Operation operation) {
         ++settled_;
         log::info("operation_resolved", {{"operation", id}});
     }
+    if (!settled && is_damage(settled.error())) set_aside(id);
     if (!settled && settled.error().code != "cancelled") {
         log::warn("operation_not_resolved",
                   {{"operation", id}, {"error", to_string(settled.error())}});

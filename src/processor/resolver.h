@@ -11,15 +11,17 @@
 // never believed while a request may still arrive (operations.h). An operation that can't be
 // settled because the acquirer is away is open again when the claim runs out (operation_ttl), so
 // all are settled within operation_ttl plus an interval after it answers again, well below the 60 s
-// that are promised, after a restart as well.
+// that are promised, after a restart as well. One whose rows are damaged in the database is left
+// alone for damaged_pause: a page that somebody has to repair is not read once a second.
 //
-// Limits: at_once_max. Errors are logged and tried again in the next round.
+// Limits: at_once_max, damaged_max. Errors are logged and tried again in the next round.
 
 #include "net/gate.h"
 #include "net/timer.h"
 #include "processor/processor.h"
 #include "store/store.h"
 
+#include <unordered_map>
 #include <unordered_set>
 
 namespace holdfast::processor {
@@ -32,6 +34,9 @@ struct ResolverOptions {
 
 class Resolver {
   public:
+    static constexpr Duration damaged_pause = std::chrono::seconds{30};
+    static constexpr std::size_t damaged_max = 1000; ///< more are asked for in every round
+
     Resolver(net::Loop& loop, Env& env, store::Store& store, Processor& processor,
              ResolverOptions options = {});
 
@@ -44,6 +49,7 @@ class Resolver {
     Task<void> round();
     Task<bool> page();
     Task<void> resolve(core::Operation operation);
+    void set_aside(Id<core::Operation> id);
     Duration pause();
 
     Env& env_;
@@ -52,6 +58,7 @@ class Resolver {
     ResolverOptions options_;
     Gauge* stale_gauge_ = nullptr;
     std::unordered_set<Id<core::Operation>> resolving_;
+    std::unordered_map<Id<core::Operation>, MonoTime> damaged_; ///< until when they are left alone
     std::uint64_t settled_ = 0;
     net::Event ended_; ///< one of resolving_ has
     net::Gate gate_;

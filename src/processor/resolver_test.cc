@@ -65,6 +65,22 @@ TEST_F(ResolverTest, ExecutesWhatSomebodyMayStillWaitFor) {
     EXPECT_TRUE(connector_.reversed.empty());
 }
 
+TEST_F(ResolverTest, ADamagedPageIsNotReadAgainAndAgain) {
+    leave_behind(1, 2);
+    store_.faults = damaged(1);
+    store_.calls.clear();
+    start_resolver();
+    sim_.run_for(std::chrono::minutes{3});
+    EXPECT_EQ(only_of(1).state, OperationState::Started);
+    EXPECT_EQ(only_of(2).state, OperationState::Approved) << "others go on";
+    EXPECT_GE(begins_with(1), 3);
+    EXPECT_LE(begins_with(1), 10);
+    store_.faults = {}; // repaired: it recovers by itself
+    sim_.run_for(std::chrono::minutes{1});
+    EXPECT_EQ(only_of(1).state, OperationState::Approved);
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(ResolverTest, ReversesWhatTheAcquirerDoesNotKnow) {
     leave_behind(1);
     sim_.run_for(seconds{60}); // nobody waits any more

@@ -330,6 +330,7 @@ Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
     auto found = payments_.find(payment_key(command));
     if (found == payments_.end()) co_return Result<void>{};
     PaymentPtr payment = found->second;
+    if (payment->not_before > env_.now()) co_return fail(payment->damage);
     CO_TRY(bool drained, co_await payment->drained.wait(deadline));
     if (!drained)
         co_return fail(

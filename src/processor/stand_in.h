@@ -86,7 +86,8 @@ class StandIn {
     Task<Outcome> pay_away(core::Operation operation, core::Command record);
     /// What stand-in has answered to this very request, until it is drained.
     std::optional<Outcome> answered(const core::Command& command) const;
-    /// Returns when the payment of `command` is drained. Error Deadline.
+    /// Returns when the payment of `command` is drained. Error Unavailable when it is not in time,
+    /// Io when its rows in the database are damaged.
     Task<void> wait_drained(core::Command command, Deadline deadline);
     /// Processor::find_here().
     Here<core::PaymentIntent> find(Id<core::Account> account, Id<core::PaymentIntent> id) const;

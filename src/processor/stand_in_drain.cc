@@ -1,5 +1,6 @@
 // StandIn: what happens when the database is back, and after a restart.
 
+#include "base/damage.h"
 #include "base/log.h"
 #include "core/snapshot.h"
 #include "processor/acquirer_word.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr Duration drain_timeout = std::chrono::seconds{3};
 constexpr Duration drain_pause = std::chrono::milliseconds{200};
+/// Where the payment's rows are damaged in the database, until somebody has repaired them.
+constexpr Duration damaged_pause = std::chrono::seconds{30};
 constexpr Duration reversal_timeout = std::chrono::seconds{5};
 
 /// Has the database said no for good, and not only for now?
@@ -107,9 +110,13 @@ Task<void> StandIn::drain() {
     while (true) {
         // While the database is away one payment at a time tells when it is back.
         const std::size_t width = away() ? 1 : options_.drain_width;
-        while (draining_ < width && !undrained_.empty()) {
+        for (std::size_t left = undrained_.size(); draining_ < width && left > 0; --left) {
             PaymentPtr payment = std::move(undrained_.front());
             undrained_.pop_front();
+            if (payment->not_before > env_.now()) {
+                undrained_.push_back(std::move(payment));
+                continue;
+            }
             ++draining_;
             if (auto spawned = gate_.spawn(drain_payment(payment)); !spawned)
                 co_return Result<void>{};
@@ -125,6 +132,10 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
     while (!payment->steps.empty() && !payment->steps.front()->live) {
         StepPtr step = payment->steps.front();
         auto drained = co_await drain_step(step);
+        if (!drained && is_damage(drained.error())) {
+            payment->not_before = env_.now() + damaged_pause;
+            payment->damage = drained.error();
+        }
         if (!drained || *drained == Drained::Later) break;
         *drained == Drained::Adopted ? metrics_.adopted() : metrics_.superseded();
         step->log->settled(step->number);
@@ -151,6 +162,7 @@ Task<StandIn::Drained> StandIn::drain_step(StepPtr step) {
         }
         co_return Drained::Adopted;
     }
+    if (is_damage(verdict.error())) co_return fail(std::move(verdict).error());
     if (!is_final(verdict.error())) co_return Drained::Later;
     log::warn("stand_in_superseded", {{"payment", payment_of(step->command)},
                                       {"account", step->command.account},

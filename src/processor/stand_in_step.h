@@ -34,6 +34,9 @@ struct StandIn::Payment {
     core::UnitOfWork rows; ///< as stand-in has left them
     std::deque<StepPtr> steps;
     bool queued = false; ///< for the drain
+    // Its rows in the database are damaged: until then it is left alone, and its callers hear why.
+    MonoTime not_before{};
+    Error damage;
     net::Event drained;
 };
 

@@ -382,6 +382,42 @@ TEST_F(StandInTest, AnOutcomeThatCannotBeStoredIsAnsweredFromDisk) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(StandInTest, ADamagedPageIsNoOutage) {
+    ASSERT_TRUE(pay(create(1)).has_value());
+    ASSERT_TRUE(run(processor().submit(create(2, false), in(seconds{1}))).has_value());
+    store_.faults = damaged(2);
+    const MonoTime began = env_.now();
+    auto paid = pay(confirm(2, 3));
+    EXPECT_EQ(paid.error().code, "data_damaged");
+    EXPECT_LT(env_.now() - began, seconds{1});
+    EXPECT_FALSE(processor().database_away());
+    ASSERT_TRUE(pay(create(4)).has_value());
+    EXPECT_EQ(asked(), (std::vector{OperationKind::Sale, OperationKind::Sale}));
+}
+
+/// What was promised stays promised until the page is repaired.
+TEST_F(StandInTest, WhatBelongsOnADamagedPageIsDrainedWhenThatIsRepaired) {
+    ASSERT_TRUE(run(processor().submit(create(1, false), in(seconds{1}))).has_value());
+    away_ = true;
+    ASSERT_TRUE(pay(confirm(1, 2)).has_value());
+    store_.faults = damaged(1);
+    store_.calls.clear();
+    sim_.run_for(std::chrono::minutes{3});
+    ASSERT_TRUE(pay(create(3)).has_value());
+    sim_.run_for(seconds{5});
+    EXPECT_FALSE(processor().database_away()) << "it is back for all others";
+    EXPECT_TRUE(connector_.reversed.empty());
+    EXPECT_LE(begins_with(1), 10);
+    const MonoTime began = env_.now();
+    EXPECT_EQ(pay(confirm(1, 4)).error().code, "data_damaged");
+    EXPECT_LT(env_.now() - began, seconds{1});
+    store_.faults = {};
+    sim_.run_for(std::chrono::minutes{1});
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_TRUE(connector_.reversed.empty());
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(StandInTest, AFullLogRefusesAndKeepsWhatItHas) {
     processor();
     away_ = true;
