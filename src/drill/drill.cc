@@ -132,6 +132,7 @@ Task<void> Drill::let_go() {
     for (const Service& service : stage_->frozen)
         signal_family(service.process, service.family, SIGCONT);
     stage_->frozen.clear();
+    if (stage_->damaged) CO_TRY_VOID(mend(*stage_));
     co_return co_await stage_->acts.close(Deadline::after(acts_patience));
 }
 
@@ -155,6 +156,8 @@ Task<void> Drill::watch() {
 /// Until they agree, or patience ends: unknown outcomes are still being resolved.
 Task<Comparison> Drill::hear_witnesses() {
     const Deadline deadline = Deadline::after(settle_patience);
+    std::deque<Purchase> everybody = load_->purchases();
+    everybody.insert(everybody.end(), stage_->customers.begin(), stage_->customers.end());
     for (;;) {
         const bool ordinary = ordinary_ != nullptr;
         CO_TRY(const LedgerCheck check,
@@ -162,7 +165,7 @@ Task<Comparison> Drill::hear_witnesses() {
         CO_TRY(const LedgerWitness ledger,
                ordinary ? co_await read_ordinary_ledger(*stage_) : co_await read_ledger(*stage_));
         CO_TRY(const AcquirerWitness acquirer, co_await read_acquirer(*stage_));
-        Comparison found = compare(load_->purchases(), ledger, acquirer, check);
+        Comparison found = compare(everybody, ledger, acquirer, check);
         // Nobody resolves what an ordinary design left open.
         if (found.clean() || ordinary || deadline.passed()) co_return found;
         CO_TRY_VOID(co_await net::sleep_for(witness_pause));
@@ -171,6 +174,10 @@ Task<Comparison> Drill::hear_witnesses() {
 
 Task<void> Drill::run() {
     CO_TRY_VOID(co_await set_up());
+    if (scenario().before && !options_.unprotected) {
+        CO_TRY(const std::string done, co_await scenario().before(*stage_));
+        narrator_.say({}, done);
+    }
     narrator_.say({}, fmt::format("{:g} purchases/s for {}", report_.rate,
                                   as_time(scaled(scenario().length))));
     report_.times.start = MonotonicClock::now();

@@ -14,6 +14,7 @@
 //   slow commit  a commit of our own takes that long
 //   small pool   the kernel says with which settings the process runs
 //   acquirer     its fault counters say how many calls were hit
+//   damaged page the server itself refuses to read that block of that file, with XX001
 
 #include "drill/stage.h"
 
@@ -45,6 +46,15 @@ Task<std::string> slow_commits(Stage& stage);
 Task<std::string> usual_commits(Stage& stage);
 Task<std::string> start_deadlocks(Stage& stage);
 Task<std::string> end_deadlocks(Stage& stage);
+
+// faults_damage.cc
+Task<std::string> make_old_payments(Stage& stage);
+Task<std::string> damage_page(Stage& stage);
+Task<std::string> customers_insist(Stage& stage);
+Task<std::string> customers_hear(Stage& stage);
+Task<std::string> damage_is_named(Stage& stage);
+Task<std::string> mend_page(Stage& stage);
+Task<std::string> customers_pay(Stage& stage);
 
 // faults_connections.cc
 Task<std::string> flood_connections(Stage& stage);

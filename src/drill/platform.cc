@@ -96,6 +96,7 @@ Result<Ready> Platform::read_ready() const {
     TRY(ready.standby_url, json_text(json, "standby_url"));
     TRY(ready.acquirer_url, json_text(json, "acquirer_url"));
     TRY(ready.acquirer_admin_token, json_text(json, "acquirer_admin_token"));
+    TRY(ready.metrics_url, json_text(json, "metrics_url"));
     return ready;
 }
 
@@ -143,6 +144,10 @@ bool Platform::in_sync() const {
     auto text = read_file(data_ + "/cluster.json");
     auto json = text ? parse_json(*text) : Result<boost::json::value>{fail(text.error())};
     return json && json_bool(*json, "promotable").value_or(false);
+}
+
+std::string Platform::log_of(std::string_view service) const {
+    return fmt::format("{}/log/{}.log", data_, service);
 }
 
 std::vector<std::string> Platform::command(std::vector<std::string> words) const {

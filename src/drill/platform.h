@@ -38,6 +38,7 @@ struct Ready {
     std::string api_base, secret_key;
     std::string database_url, standby_url; ///< as superuser
     std::string acquirer_url, acquirer_admin_token;
+    std::string metrics_url;
 };
 
 struct Service {
@@ -72,6 +73,7 @@ class Platform {
 
     /// `holdfast up` again, on the same data and port, after its supervisor was killed.
     net::Task<void> start_supervisor();
+    std::string log_of(std::string_view service) const;
     /// Runs a holdfast command on this data: the program and its arguments.
     std::vector<std::string> command(std::vector<std::string> words) const;
 

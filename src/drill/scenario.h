@@ -50,6 +50,7 @@ struct Scenario {
     int browsers = 0;
     std::span<const char* const> settings{};          ///< of `holdfast up`
     std::size_t ordinary_pool = Ordinary::pool_usual; ///< connections, with --unprotected
+    Act before = nullptr;                             ///< the load begins; not with --unprotected
 };
 
 /// All of them, in the order in which they are listed.

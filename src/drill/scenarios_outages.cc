@@ -24,6 +24,16 @@ constexpr Step flash_sale[] = {
     {75s, "the sale calms down", faults::end_deadlocks},
 };
 
+constexpr Step corrupt_page[] = {
+    {10s, "a page of the payments table is damaged on disk", faults::damage_page, Step::Kind::Blow},
+    {12s, "its customers come back, and insist", faults::customers_insist},
+    {30s, "were they told what is wrong?", faults::customers_hear, Step::Kind::Check},
+    {31s, "is the damage named, and nothing else blamed?", faults::damage_is_named,
+     Step::Kind::Check},
+    {45s, "the page is put back as it was", faults::mend_page},
+    {48s, "can its customers pay now?", faults::customers_pay, Step::Kind::Check},
+};
+
 constexpr Step heavy_job[] = {
     {5s, "old payments are added", faults::add_old_payments},
     {15s, "a job rewrites the payments table", faults::start_heavy_job, Step::Kind::Blow},
@@ -50,6 +60,14 @@ constexpr Scenario scenarios[] = {
      .length = 95s,
      .seed = Seed{"INC-2024-001234", 150, "15,420 users", "$287,500"},
      .browsers = 32},
+    {.name = "002-corrupt-page",
+     .sentence =
+         "A page of the payments table is damaged on the primary's disk; its checksum tells.",
+     .steps = corrupt_page,
+     .length = 60s,
+     .expectation = {.none_in_standin = true},
+     .seed = Seed{"2023-06-09", 1680, "100 % of users", ""},
+     .before = faults::make_old_payments},
     {.name = "003-heavy-job",
      .sentence = "An outside job rewrites the whole payments table, unthrottled, at peak.",
      .steps = heavy_job,

@@ -32,6 +32,8 @@ struct TableFaults {
     const char* rewrite;   ///< the unthrottled job itself
     const char* lock_up;   ///< two of these in opposite directions ...
     const char* lock_down; ///< ... are a deadlock
+    const char* table;     ///< of which a page is damaged
+    const char* page;      ///< which one, and the purchases on it: a row each
 };
 
 /// How many wait for a lock that $1 (a backend) holds.
@@ -61,7 +63,16 @@ inline constexpr TableFaults of_holdfast{
         "SELECT p.id FROM (SELECT account_id, id FROM payment_intents"
         " ORDER BY created DESC LIMIT 200) AS newest"
         " JOIN payment_intents AS p USING (account_id, id) ORDER BY p.id DESC"
-        " FOR UPDATE OF p"};
+        " FOR UPDATE OF p",
+    .table = "payment_intents",
+    // Of those with nothing but payments of customers beside the load, the fullest one.
+    .page =
+        "WITH pages AS (SELECT (ctid::text::point)[0]::int8 AS block, count(*) AS payments"
+        " FROM payment_intents GROUP BY 1"
+        " HAVING bool_and(coalesce(metadata ? 'beside_load', false))),"
+        " fullest AS (SELECT block FROM pages ORDER BY payments DESC, block LIMIT 1)"
+        " SELECT f.block, p.metadata->>'purchase_id' FROM fullest AS f JOIN payment_intents AS p"
+        " ON (p.ctid::text::point)[0]::int8 = f.block"};
 
 inline constexpr TableFaults of_ordinary{
     .lock = "LOCK TABLE ordinary_payments IN ACCESS EXCLUSIVE MODE",
@@ -75,7 +86,22 @@ inline constexpr TableFaults of_ordinary{
         " ORDER BY created DESC LIMIT 200) ORDER BY id FOR UPDATE",
     .lock_down =
         "SELECT id FROM ordinary_payments WHERE id IN (SELECT id FROM ordinary_payments"
-        " ORDER BY created DESC LIMIT 200) ORDER BY id DESC FOR UPDATE"};
+        " ORDER BY created DESC LIMIT 200) ORDER BY id DESC FOR UPDATE",
+    .table = "ordinary_balance",
+    // It has one: the page that every payment goes through.
+    .page = "SELECT 0::int8, ''::text"};
+
+// A relation that is moved to another tablespace and back is copied page by page and has none left
+// in the server's memory. In the transaction that does so nobody else can read one before it is
+// damaged.
+inline constexpr const char* allow_spare_place = "SET allow_in_place_tablespaces = on";
+inline constexpr const char* make_spare_place = "CREATE TABLESPACE drill_spare LOCATION ''";
+inline constexpr const char* move_away = "ALTER TABLE {} SET TABLESPACE drill_spare";
+inline constexpr const char* move_back = "ALTER TABLE {} SET TABLESPACE pg_default";
+inline constexpr const char* file_of =
+    "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('{}')";
+/// Whatever is the first row there.
+inline constexpr const char* read_page = "SELECT count(*) FROM {} WHERE ctid = '({},1)'";
 
 /// Each commit waits so long before its log is flushed.
 inline constexpr const char* slow_commits =

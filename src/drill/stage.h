@@ -17,11 +17,30 @@
 #include "net/gate.h"
 #include "net/http_client.h"
 
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace holdfast::drill {
+
+/// A page that was damaged in its file, and how it was.
+struct DamagedPage {
+    std::string file;
+    std::int64_t block = 0;
+    std::string whole; ///< its bytes before
+    std::string server;
+    std::vector<std::string> purchases; ///< whose payments lie on it
+};
+
+/// What customers heard who kept asking for what lies on a damaged page.
+struct Insistence {
+    int told = 0; ///< as they should be
+    int else_told = 0;
+    std::string example;
+    Duration longest{};
+};
 
 struct Stage {
     Stage(net::Loop& l, Env& e, Offload& o, Platform& p)
@@ -41,6 +60,11 @@ struct Stage {
     std::int64_t rewritten = 0;                 ///< rows, by a job
     int deadlocks = 0;
     bool job_runs = false;
+    /// Customers beside the load (customers.h): the witnesses are asked about them too, but they
+    /// are not among the purchases that count.
+    std::deque<Purchase> customers;
+    std::optional<DamagedPage> damaged;
+    Insistence insistence;
 };
 
 using Act = net::Task<std::string> (*)(Stage& stage);
@@ -51,6 +75,9 @@ net::Task<db::QueryResult> ask(db::Connection& connection, std::string sql, Dura
 
 /// Waits until `condition` holds. Error Deadline "not_so_in_time" names `what`.
 net::Task<void> until(std::string what, std::function<bool()> condition, Duration patience);
+
+/// Puts a damaged page back as it was. Error: somebody else has written it meanwhile.
+Result<void> mend(Stage& stage);
 
 /// Runs a holdfast command on the platform's data to its end, or kills it after `patience`. Answers
 /// with what it printed, stderr too: how it ended has to be seen by what it did.
