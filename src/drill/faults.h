@@ -56,6 +56,15 @@ Task<std::string> damage_is_named(Stage& stage);
 Task<std::string> mend_page(Stage& stage);
 Task<std::string> customers_pay(Stage& stage);
 
+// faults_instances.cc
+Task<std::string> instance_joins(Stage& stage);
+Task<std::string> pay_at_instance(Stage& stage);
+Task<std::string> instance_dies(Stage& stage);
+Task<std::string> ask_elsewhere(Stage& stage);
+Task<std::string> instance_returns(Stage& stage);
+Task<std::string> all_settled(Stage& stage);
+Task<std::string> refused_cleanly(Stage& stage);
+
 // faults_connections.cc
 Task<std::string> flood_connections(Stage& stage);
 Task<std::string> end_flood(Stage& stage);

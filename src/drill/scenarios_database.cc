@@ -22,6 +22,15 @@ constexpr Step acquirer_down[] = {
     {40s, "it answers again", faults::mend_acquirer},
 };
 
+constexpr Step both_down[] = {
+    {10s, "both database servers hang", faults::freeze_databases, Step::Kind::Blow},
+    {10s, "the acquirer cuts every call off", faults::cut_acquirer},
+    {25s, "are payments refused, quickly and cleanly?", faults::refused_cleanly, Step::Kind::Check},
+    {40s, "the acquirer answers again", faults::mend_acquirer},
+    {40s, "the database servers go on", faults::thaw},
+    {45s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
+};
+
 constexpr Scenario scenarios[] = {
     {.name = "connection-flood",
      .sentence = "A role without privileges takes every connection slot of the database.",
@@ -37,6 +46,12 @@ constexpr Scenario scenarios[] = {
      .sentence = "The card acquirer closes every connection without an answer for 30 s.",
      .steps = acquirer_down,
      .length = 65s,
+     .expectation = {.none_failed = false}},
+    {.name = "acquirer-and-database-down",
+     .sentence =
+         "Database and acquirer are away together for 30 s: payments are refused, not lost.",
+     .steps = both_down,
+     .length = 90s,
      .expectation = {.none_failed = false}},
 };
 

@@ -38,6 +38,20 @@ constexpr Step database_gone[] = {
     {75s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
 };
 
+/// What it had accepted is in its command log and nowhere else.
+constexpr Step instance_returns[] = {
+    {3s, "one more instance joins", faults::instance_joins},
+    {10s, "both database servers hang", faults::freeze_databases, Step::Kind::Blow},
+    {11s, "customers pay at that instance", faults::pay_at_instance},
+    {25s, "kill -9 of it", faults::instance_dies},
+    {28s, "the database servers go on", faults::thaw},
+    {33s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},
+    {35s, "some of its customers pay once more, elsewhere", faults::ask_elsewhere},
+    {635s, "ten minutes later it comes back", faults::instance_returns, Step::Kind::Check},
+    {640s, "has everything that it had accepted ended well?", faults::all_settled,
+     Step::Kind::Check},
+};
+
 constexpr Duration failover_max = 3s;
 constexpr Duration switchover_max = 1s;
 /// A hung primary has to be silent for three seconds before it counts as lost.
@@ -78,6 +92,11 @@ constexpr Scenario scenarios[] = {
      .sentence = "Both database servers hang for a minute: there is nobody to fail over to.",
      .steps = database_gone,
      .length = 95s},
+    {.name = "instance-returns",
+     .sentence = "An instance dies with payments that it accepted while the database was away, and "
+                 "returns ten minutes after that.",
+     .steps = instance_returns,
+     .length = 660s},
 };
 
 } // namespace

@@ -64,6 +64,8 @@ struct Stage {
     /// are not among the purchases that count.
     std::deque<Purchase> customers;
     std::optional<DamagedPage> damaged;
+    ProcessName instance; ///< one more that takes payments, started by the drill
+    std::string instance_base;
     Insistence insistence;
 };
 

@@ -142,6 +142,7 @@ void StandIn::take(const core::UnitOfWork& work, Payment& payment) {
 void StandIn::began() {
     if (away_since_) return;
     away_since_ = env_.now();
+    unreached_since_.reset();
     metrics_.away(true);
     log::error("stand_in_began");
 }
@@ -417,21 +418,27 @@ Result<void> StandIn::accept_unauthorized(Step& step) {
 /// Errors: Unavailable when the acquirer has certainly not heard of it; Unknown "stand_in_open".
 Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
     Backoff backoff(env_, retry_first, retry_cap);
-    const MonoTime give_up = env_.now() + options_.acquirer_patience;
     bool may_be_known = false;
     while (true) {
         auto answer = co_await connector_.execute(*step->operation,
                                                   Deadline::after(options_.acquirer_timeout));
-        if (answer) co_return outcome_of(*answer);
+        if (answer) {
+            unreached_since_.reset();
+            co_return outcome_of(*answer);
+        }
         if (answer.error().code == "cancelled") co_return fail(left_open());
         log::warn("acquirer_call_failed",
                   {{"operation", step->operation->id}, {"error", to_string(answer.error())}});
-        const bool unsent =
-            answer.error().kind == ErrorClass::Unavailable || is_refusal(answer.error());
-        if (!unsent && !std::exchange(may_be_known, true))
+        const bool refused = is_refusal(answer.error());
+        const bool unreached = answer.error().kind == ErrorClass::Unavailable;
+        if (!refused && !unreached && !std::exchange(may_be_known, true))
             step->exposure = floor_.note(*step->operation);
-        if (!may_be_known && is_refusal(answer.error())) co_return fail(no_acquirer());
-        if (!may_be_known && env_.now() >= give_up) {
+        if (refused) unreached_since_.reset();
+        if (unreached && !unreached_since_) unreached_since_ = env_.now();
+        if (refused && !may_be_known) co_return fail(no_acquirer());
+        const bool given_up =
+            unreached && env_.now() - *unreached_since_ >= options_.acquirer_patience;
+        if (given_up && !may_be_known) {
             CO_TRY_VOID(accept_unauthorized(*step));
             may_be_known = true;
         }

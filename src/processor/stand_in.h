@@ -52,7 +52,8 @@ namespace holdfast::processor {
 
 struct StandInOptions {
     Duration acquirer_timeout = std::chrono::seconds{10};
-    Duration acquirer_patience = std::chrono::seconds{5}; ///< to reach it at all
+    /// To reach it at all; once it is used up payments are refused at once, until it answers one.
+    Duration acquirer_patience = std::chrono::seconds{5};
     std::size_t payments_max = 100'000;
     std::size_t drain_width = 32;           ///< payments drained at the same time
     std::ptrdiff_t unauthorized_max = 1000; ///< accepted under floor limits
@@ -147,6 +148,7 @@ class StandIn {
     std::unordered_map<core::RowKey, PaymentPtr, RowKeyHash> payments_;
     std::deque<PaymentPtr> undrained_; ///< in the order of their first step
     std::optional<MonoTime> away_since_;
+    std::optional<MonoTime> unreached_since_; ///< the acquirer: calls did not even leave
     std::size_t draining_ = 0;
     net::Event work_; ///< something to drain, or one has been drained
     net::Gate gate_;

@@ -239,6 +239,10 @@ TEST_F(StandInTest, WithoutTheAcquirerNothingIsPromised) {
     ASSERT_FALSE(paid.has_value());
     EXPECT_EQ(paid.error().code, "stand_in_no_acquirer");
     EXPECT_FALSE(processor().find_here(account_.id, payment_of(1)).has_value());
+    // Whoever comes now need not find out for himself; he may be asked to try the database.
+    const MonoTime began = env_.now();
+    EXPECT_EQ(pay(create(2)).error().code, "stand_in_no_acquirer");
+    EXPECT_LE(env_.now() - began, seconds{1});
     connector_.executions.clear();
     database_returns();
     EXPECT_FALSE(stored(1).has_value());

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { holdfast } from '../support/platform.mjs';
 import { drill } from '../support/drills.mjs';
 
-const drillMaxMs = 900_000;
+const drillMaxMs = 1_200_000;
 const rate = process.env.TEST_DRILL_RATE ?? '20'; // sanitizers
 
 const { out } = await holdfast('drill', 'list', '--json');
