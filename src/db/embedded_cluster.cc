@@ -147,13 +147,10 @@ std::string EmbeddedCluster::log_path(Node node) const {
 std::string EmbeddedCluster::passfile(std::string_view role) const {
     return fmt::format("{}/secrets/{}.pgpass", options_.data_directory, role);
 }
-
 std::string EmbeddedCluster::standby_name_of(Node node) {
     return fmt::format("holdfast_{}", name_of(node));
 }
-
 std::string EmbeddedCluster::marker(Node node) const { return directory(node) + ".made"; }
-
 bool EmbeddedCluster::made(Node node) const { return fs::exists(marker(node)); }
 
 Result<void> EmbeddedCluster::mark_made(Node node) const {
@@ -176,13 +173,17 @@ bool EmbeddedCluster::follows(Node node) const {
     return fs::exists(fmt::format("{}/{}", directory(node), standby_signal));
 }
 
-/// An empty directory for a node, whatever was there.
+/// An empty directory for a node, whatever was there. One that is there stays: it may be a file
+/// system of its own.
 Result<void> EmbeddedCluster::make_directory(Node node) const {
     const std::string target = directory(node);
     std::error_code error;
-    fs::remove_all(target, error);
     fs::create_directories(target, error);
-    if (error) return fail(io_error("create", target));
+    std::vector<fs::path> old;
+    if (!error) old.assign(fs::directory_iterator(target, error), fs::directory_iterator());
+    for (const fs::path& path : old)
+        if (!error) fs::remove_all(path, error);
+    if (error) return fail(io_error("empty", target));
     if (::chmod(target.c_str(), 0700) != 0) return fail(io_error("protect", target));
     return give_to(options_.user, target);
 }
