@@ -219,7 +219,10 @@ void Process::start_attempt_log() {
 
 Result<std::unique_ptr<processor::CommandLog>> Process::open_command_log(
     const std::string& directory) {
-    TRY(auto journal, open_journal(directory));
+    const auto kib = static_cast<std::uint64_t>(config_.integer("processor.log_segment"));
+    // In whole pages, as the journal wants it.
+    const std::uint64_t segment = (kib << 10) / segment_header_bytes * segment_header_bytes;
+    TRY(auto journal, open_journal(directory, {.segment_bytes = segment}));
     return processor::CommandLog::create(loop_, offload_, std::move(journal));
 }
 

@@ -1,11 +1,14 @@
 #include "app/settings.h"
 
 #include "base/env.h"
+#include "base/journal.h"
 
 #include <fmt/format.h>
 
 namespace holdfast::app {
 namespace {
+
+constexpr std::int64_t kib = 1024;
 
 constexpr ConfigKey schema[] = {
     {.name = "log.level",
@@ -130,6 +133,14 @@ constexpr ConfigKey schema[] = {
      .max = 1'000'000,
      .unit = "commands",
      .doc = "Commands that may wait for a batch; beyond it requests are refused with 503."},
+    {.name = "processor.log_segment",
+     .type = ConfigType::Integer,
+     .fallback = "8192",
+     .min = segment_bytes_min / kib,
+     .max = segment_bytes_max / kib,
+     .unit = "KiB",
+     .doc = "So much of its disk the command log takes at a time, before it needs it; a disk that "
+            "has less free refuses stand-in, not what was accepted."},
     {.name = "acquirer.timeout",
      .type = ConfigType::Integer,
      .fallback = "10",
