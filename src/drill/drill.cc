@@ -44,6 +44,7 @@ class Drill {
     Task<void> run();
     /// Ends whatever still goes on; always, and from outside of run(), which may be cancelled.
     Task<void> finish();
+    void decline(const Error& why);
     const DrillReport& report() const { return report_; }
     Narrator& narrator() { return narrator_; }
 
@@ -79,6 +80,8 @@ Task<void> Drill::set_up() {
     narrator_.say({}, "starting a platform of its own");
     PlatformOptions platform;
     platform.settings.assign(scenario().settings.begin(), scenario().settings.end());
+    if (const auto& disk = scenario().disk)
+        platform.disk = {.bytes = disk->bytes, .holds = {disk->holds.begin(), disk->holds.end()}};
     CO_TRY(platform_, co_await Platform::start(std::move(platform)));
     stage_.emplace(loop_, env_, offload_, *platform_);
     CO_TRY_VOID(co_await until(
@@ -127,12 +130,16 @@ Task<void> Drill::play() {
 /// Whatever the steps still hold.
 Task<void> Drill::let_go() {
     stage_->job_runs = false;
+    stage_->disk_is_full = false;
+    stage_->slow_clients.reset();
+    if (stage_->relay) stage_->relay->mend();
     for (auto& session : stage_->sessions) session->sever();
     stage_->sessions.clear();
     for (const Service& service : stage_->frozen)
         signal_family(service.process, service.family, SIGCONT);
     stage_->frozen.clear();
     if (stage_->damaged) CO_TRY_VOID(mend(*stage_));
+    if (LimitedDisk* disk = stage_->platform.disk()) CO_TRY_VOID(disk->clear());
     co_return co_await stage_->acts.close(Deadline::after(acts_patience));
 }
 
@@ -170,6 +177,12 @@ Task<Comparison> Drill::hear_witnesses() {
         if (found.clean() || ordinary || deadline.passed()) co_return found;
         CO_TRY_VOID(co_await net::sleep_for(witness_pause));
     }
+}
+
+/// The verdict of a drill that this machine does not let us run.
+void Drill::decline(const Error& why) {
+    report_.figures.unproven = why.message;
+    report_.judgement = judge(report_.figures, scenario().expectation);
 }
 
 Task<void> Drill::run() {
@@ -228,6 +241,15 @@ Task<void> wait_for(net::Event& done) {
     co_return Result<void>{};
 }
 
+Outcome print(Narrator& narrator, const DrillReport& report, bool json) {
+    if (json)
+        for (const std::string& detail : details(report)) narrator.say({}, detail);
+    fmt::print("{}",
+               json ? as_json(report) + "\n" : as_table(report, ::isatty(STDOUT_FILENO) != 0));
+    std::fflush(stdout);
+    return report.judgement.outcome;
+}
+
 } // namespace
 
 void list_drills(bool json) {
@@ -247,9 +269,15 @@ void list_drills(bool json) {
 Result<Outcome> run_drill(const DrillOptions& options) {
     TRY(const Scenario* scenario, find_scenario(options.name));
     Env& env = Env::current();
+    // Before there is any thread.
+    const auto own_mounts = scenario->disk ? LimitedDisk::enter_own_mounts() : Result<void>{};
     Offload offload({.threads = 1});
     net::Loop loop{1};
     Drill drill(loop, env, offload, *scenario, options);
+    if (!own_mounts) {
+        drill.decline(own_mounts.error());
+        return print(drill.narrator(), drill.report(), options.json);
+    }
     net::Gate gate(loop, "drill");
     net::Event done(loop, net::Event::Reset::Manual);
     std::optional<Result<void>> ended;
@@ -269,13 +297,7 @@ Result<Outcome> run_drill(const DrillOptions& options) {
     if (interrupted)
         return fail(ErrorClass::Unavailable, "drill_interrupted", "the drill was interrupted");
     if (!*ended) return fail(std::move(*ended).error());
-    const DrillReport& report = drill.report();
-    if (options.json)
-        for (const std::string& detail : details(report)) drill.narrator().say({}, detail);
-    fmt::print("{}", options.json ? as_json(report) + "\n"
-                                  : as_table(report, ::isatty(STDOUT_FILENO) != 0));
-    std::fflush(stdout);
-    return report.judgement.outcome;
+    return print(drill.narrator(), drill.report(), options.json);
 }
 
 } // namespace holdfast::drill

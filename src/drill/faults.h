@@ -13,6 +13,12 @@
 //   flood        the server refused one more session with 53300
 //   slow commit  a commit of our own takes that long
 //   small pool   the kernel says with which settings the process runs
+//   slow clients they are connected, and say how many bytes they sent and how many of them were cut
+//   partition    all that the platform has connected goes through the relay, which says how many
+//                bytes wait in both directions and get nowhere; the pair sees what it should
+//   full disk    statvfs says that nothing is free, and the server refuses more pages with 53100
+//   full log     likewise; the server itself wrote a PANIC about its log into its own
+//   full journal likewise; a serve process wrote that it can't append
 //   acquirer     its fault counters say how many calls were hit
 //   damaged page the server itself refuses to read that block of that file, with XX001
 
@@ -68,8 +74,28 @@ Task<std::string> refused_cleanly(Stage& stage);
 // faults_connections.cc
 Task<std::string> flood_connections(Stage& stage);
 Task<std::string> end_flood(Stage& stage);
+Task<std::string> start_slow_clients(Stage& stage);
+Task<std::string> end_slow_clients(Stage& stage);
 Task<std::string> prove_small_pool(Stage& stage);
 Task<std::string> cut_acquirer(Stage& stage);
 Task<std::string> mend_acquirer(Stage& stage);
+
+// faults_network.cc
+Task<std::string> stand_between(Stage& stage);
+Task<std::string> cut_serve_off(Stage& stage);
+Task<std::string> cut_standby_off(Stage& stage);
+Task<std::string> isolate_primary(Stage& stage);
+Task<std::string> same_primary(Stage& stage);
+Task<std::string> other_primary(Stage& stage);
+Task<std::string> mend_network(Stage& stage);
+
+// faults_disks.cc
+Task<std::string> fill_database_disk(Stage& stage);
+Task<std::string> use_up_log(Stage& stage);
+Task<std::string> fill_log_disk(Stage& stage);
+Task<std::string> prove_log_full(Stage& stage);
+Task<std::string> refused_cleanly(Stage& stage);
+Task<std::string> taken_again(Stage& stage);
+Task<std::string> free_disk(Stage& stage);
 
 } // namespace holdfast::drill::faults

@@ -19,6 +19,8 @@ namespace {
 
 constexpr Duration patience = std::chrono::seconds{10};
 constexpr std::size_t sessions_max = 1'000;
+constexpr std::size_t slow_clients = 400;
+constexpr Duration drip_pause = std::chrono::milliseconds{250};
 constexpr std::string_view cut_plan = R"({"seed":1,"modes":{"disconnect":{}}})";
 
 Error missed(std::string message) {
@@ -76,6 +78,38 @@ Task<std::string> end_flood(Stage& stage) {
     const std::size_t count = stage.sessions.size();
     stage.sessions.clear();
     co_return fmt::format("{} sessions are closed", count);
+}
+
+namespace {
+
+Task<void> drip(Stage& stage) {
+    while (stage.slow_clients) {
+        stage.slow_clients->drip();
+        CO_TRY_VOID(co_await net::sleep_for(drip_pause));
+    }
+    co_return Result<void>{};
+}
+
+} // namespace
+
+Task<std::string> start_slow_clients(Stage& stage) {
+    CO_TRY(const net::HttpUrl url, net::parse_http_url(stage.platform.ready().api_base));
+    stage.slow_clients = std::make_unique<SlowClients>(url.port, slow_clients);
+    CO_TRY_VOID(stage.slow_clients->connect());
+    CO_TRY_VOID(stage.acts.spawn(drip(stage)));
+    CO_TRY_VOID(co_await net::sleep_for(4 * drip_pause));
+    const SlowClients::Counts& counts = stage.slow_clients->counts();
+    if (counts.bytes == 0) co_return fail(missed("no slow client could send a byte"));
+    co_return fmt::format("{} slow clients are connected to the API, {} were cut already",
+                          counts.held, counts.cut);
+}
+
+Task<std::string> end_slow_clients(Stage& stage) {
+    const SlowClients::Counts counts = stage.slow_clients->counts();
+    stage.slow_clients.reset();
+    if (counts.held == 0 && counts.cut == 0) co_return fail(missed("no slow client was taken"));
+    co_return fmt::format("{} slow clients sent {} bytes by the drop; {} were cut, {} still held",
+                          counts.connected, counts.bytes, counts.cut, counts.held);
 }
 
 Task<std::string> prove_small_pool(Stage& stage) {

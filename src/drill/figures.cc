@@ -24,6 +24,7 @@ void count_one(const Purchase& purchase, Figures& figures) {
     ++figures.offered;
     if (failed(purchase)) {
         ++figures.failed;
+        if (!purchase.turned_away) ++figures.failed_badly;
         if (figures.troubles.size() < troubles_max && !purchase.trouble.empty())
             figures.troubles.push_back(purchase.trouble);
         return;
@@ -116,6 +117,11 @@ Judgement judge(const Figures& figures, const Expectation& expectation) {
     require(figures.recovered_after_ms.has_value(), "it had not recovered when the load ended");
     if (expectation.none_failed)
         require(figures.failed == 0, fmt::format("{} purchases failed", figures.failed));
+    if (expectation.refused_cleanly)
+        require(figures.failed_badly == 0,
+                fmt::format("{} purchases failed by something else than a 503 that says to come "
+                            "again",
+                            figures.failed_badly));
     if (expectation.none_in_standin)
         require(figures.standin == 0,
                 fmt::format("{} purchases were deferred instead of held", figures.standin));

@@ -5,7 +5,8 @@
 //   offered        purchases that arrived
 //   acknowledged   those whose client was told the end: paid, approved in stand-in, truly declined
 //   succeeded, declined, standin    as told; standin_declined: approved there, declined later
-//   failed         any answer but 2xx or a true 402, or none within 80 s
+//   failed         any answer but 2xx or a true 402, or none within 80 s; failed_badly: of those,
+//                  not by a 503 with Retry-After and Stripe-Should-Retry: true
 //   max_stall_ms   longest time between two acknowledgements while purchases arrived
 //   p50_ms, p99_ms latency from the intended send time, over all that were told something
 //   recovered_after_ms   from the blow to the end of the last purchase that failed or was late
@@ -40,7 +41,7 @@ struct Times {
 
 struct Figures {
     std::int64_t offered = 0, acknowledged = 0, succeeded = 0, declined = 0, standin = 0,
-                 abandoned = 0, failed = 0;
+                 abandoned = 0, failed = 0, failed_badly = 0;
     std::int64_t max_stall_ms = 0, p50_ms = 0, p99_ms = 0;
     std::optional<std::int64_t> recovered_after_ms;
     /// Of those that arrived from the blow on: failed or over outage_after.
@@ -57,6 +58,7 @@ Duration quantile(std::vector<Duration>& values, int percent);
 
 struct Expectation {
     bool none_failed = true;
+    bool refused_cleanly = false; ///< who failed was turned away (Purchase::turned_away)
     bool none_in_standin = false; ///< held, not deferred
     Duration stall_max = answer_patience;
 };

@@ -126,6 +126,22 @@ TEST(Verdict, FollowsTheExpectationOfTheScenario) {
     EXPECT_EQ(judge(figures, strict).reasons.size(), 3U);
 }
 
+TEST(Verdict, MayAskThatWhoFailedWasTurnedAway) {
+    std::deque<Purchase> all = steady();
+    all[20].told = all[21].told = Told::Failed;
+    all[20].turned_away = all[21].turned_away = true;
+    const Expectation expected{.none_failed = false, .refused_cleanly = true};
+    Figures figures = count(all, times);
+    figures.witnesses = good().witnesses;
+    EXPECT_EQ(figures.failed, 2);
+    EXPECT_EQ(judge(figures, expected).outcome, Outcome::Passed);
+    all[21].turned_away = false;
+    figures = count(all, times);
+    figures.witnesses = good().witnesses;
+    EXPECT_THAT(judge(figures, expected).reasons,
+                ElementsAre(HasSubstr("1 purchases failed by something else")));
+}
+
 TEST(Verdict, IsInvalidWhateverWasCountedWhenAFaultWasNotProven) {
     Figures figures = good();
     figures.unproven = "kill: postgres-a lives on";

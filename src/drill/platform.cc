@@ -25,6 +25,8 @@ namespace fs = std::filesystem;
 
 constexpr Duration look_again = std::chrono::milliseconds{20};
 constexpr std::size_t log_tail_bytes = 2000;
+/// By it `up` knows a directory that is not empty for its own.
+constexpr std::string_view data_marker = "holdfast.data";
 constexpr std::size_t parent_bytes_max = 40; ///< the name of a socket holds about 100
 
 Result<std::string> make_directory() {
@@ -54,9 +56,18 @@ Task<std::unique_ptr<Platform>> Platform::start(PlatformOptions options) {
     CO_TRY(std::string directory, make_directory());
     auto platform =
         std::unique_ptr<Platform>(new Platform(std::move(options), std::move(directory)));
+    if (platform->options_.disk) CO_TRY_VOID(platform->lay_out_disk(*platform->options_.disk));
     CO_TRY_VOID(platform->spawn_supervisor("0"));
     CO_TRY_VOID(co_await platform->wait_ready());
     co_return platform;
+}
+
+Result<void> Platform::lay_out_disk(const DiskPlan& plan) {
+    TRY(const auto owner, unprivileged_user({"holdfast", "postgres", "nobody"})); // as `up` does
+    TRY(disk_, LimitedDisk::mount(directory_ + "/disk", plan.bytes));
+    for (const std::string& name : plan.holds)
+        TRY_VOID(disk_->lay(name, data_ + "/" + name, owner));
+    return write_file_durably(fmt::format("{}/{}", data_, data_marker), "holdfast\n", 0644, owner);
 }
 
 Result<void> Platform::spawn_supervisor(const std::string& port) {
@@ -181,6 +192,7 @@ void Platform::end() {
         left = kill_all();
     }
     if (left > 0) BUG("processes of a drill do not end");
+    disk_.reset();
     std::error_code ignored;
     fs::remove_all(directory_, ignored);
     directory_.clear();

@@ -3,6 +3,8 @@
 // Platform: the whole of Holdfast that a drill hits: `holdfast up` of this same program, as a
 // process of its own in a temporary directory, found through its ready file as by anybody else.
 //
+// Some of its directories may lie on a disk of limited size (limited_disk.h).
+//
 // Nothing here asks a process of the platform how it is: services are found in the supervisor's
 // state file, roles in cluster.json, and whether something is gone in /proc.
 //
@@ -21,6 +23,7 @@
 // Limits: start_patience. Thread: that of the loop.
 
 #include "base/subprocess.h"
+#include "drill/limited_disk.h"
 #include "net/task.h"
 
 #include <string>
@@ -28,8 +31,15 @@
 
 namespace holdfast::drill {
 
+/// A disk of its own for some directories of DATA.
+struct DiskPlan {
+    std::uint64_t bytes = 0;
+    std::vector<std::string> holds;
+};
+
 struct PlatformOptions {
     int instances = 2;
+    std::optional<DiskPlan> disk;
     std::vector<std::string> settings; ///< more arguments of `up`
 };
 
@@ -60,6 +70,8 @@ class Platform {
 
     const Ready& ready() const { return ready_; }
     const std::string& data() const { return data_; }
+    /// That of PlatformOptions; null without.
+    LimitedDisk* disk() { return disk_.get(); }
 
     /// As the supervisor wrote them down.
     Result<std::vector<Service>> services() const;
@@ -81,6 +93,7 @@ class Platform {
 
   private:
     Platform(PlatformOptions options, std::string directory);
+    Result<void> lay_out_disk(const DiskPlan& plan);
     Result<void> spawn_supervisor(const std::string& port);
     net::Task<void> wait_ready();
     int kill_all() const;
@@ -88,6 +101,7 @@ class Platform {
 
     PlatformOptions options_;
     std::string directory_, data_, ready_file_;
+    std::unique_ptr<LimitedDisk> disk_;
     ProcessName supervisor_;
     Ready ready_;
 };

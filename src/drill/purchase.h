@@ -44,8 +44,9 @@ struct Purchase {
 
     Told told = Told::Nothing;
     MonoTime ended{};
-    std::string payment; ///< pi_..., once the client knows it
-    std::string trouble; ///< of Failed: what the answer was
+    std::string payment;      ///< pi_..., once the client knows it
+    std::string trouble;      ///< of Failed: what the answer was
+    bool turned_away = false; ///< of Failed: by a 503 that says when and whether to come again
 
     Duration latency() const { return ended - intended; }
     bool acknowledged() const {

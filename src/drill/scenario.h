@@ -40,6 +40,12 @@ struct Seed {
     std::string_view cost; ///< empty: not said
 };
 
+/// A disk of limited size, and what of DATA lies on it.
+struct ScenarioDisk {
+    std::uint64_t bytes = 0;
+    std::span<const char* const> holds;
+};
+
 struct Scenario {
     std::string_view name;
     std::string_view sentence;
@@ -48,7 +54,8 @@ struct Scenario {
     Expectation expectation{};
     std::optional<Seed> seed{};
     int browsers = 0;
-    std::span<const char* const> settings{};          ///< of `holdfast up`
+    std::span<const char* const> settings{}; ///< of `holdfast up`
+    std::optional<ScenarioDisk> disk{};
     std::size_t ordinary_pool = Ordinary::pool_usual; ///< connections, with --unprotected
     Act before = nullptr;                             ///< the load begins; not with --unprotected
 };
@@ -62,5 +69,7 @@ Result<const Scenario*> find_scenario(std::string_view name);
 std::span<const Scenario> process_scenarios();
 std::span<const Scenario> outage_scenarios();
 std::span<const Scenario> database_scenarios();
+std::span<const Scenario> disk_scenarios();
+std::span<const Scenario> network_scenarios();
 
 } // namespace holdfast::drill

@@ -6,7 +6,8 @@ namespace holdfast::drill {
 
 std::vector<const Scenario*> all_scenarios() {
     std::vector<const Scenario*> all;
-    for (const auto family : {outage_scenarios(), process_scenarios(), database_scenarios()})
+    for (const auto family : {outage_scenarios(), process_scenarios(), database_scenarios(),
+                              disk_scenarios(), network_scenarios()})
         for (const Scenario& scenario : family) all.push_back(&scenario);
     return all;
 }

@@ -11,7 +11,9 @@ using namespace std::chrono_literals;
 constexpr Step connection_flood[] = {
     {10s, "a role without privileges takes every slot", faults::flood_connections,
      Step::Kind::Blow},
+    {15s, "a slowloris beside it", faults::start_slow_clients},
     {40s, "it lets go", faults::end_flood},
+    {45s, "and so does the slowloris", faults::end_slow_clients},
 };
 constexpr Step slow_commit[] = {
     {10s, "commits become slow", faults::slow_commits, Step::Kind::Blow},
@@ -33,7 +35,8 @@ constexpr Step both_down[] = {
 
 constexpr Scenario scenarios[] = {
     {.name = "connection-flood",
-     .sentence = "A role without privileges takes every connection slot of the database.",
+     .sentence = "A role without privileges takes every connection slot of the database; a "
+                 "slowloris beside it.",
      .steps = connection_flood,
      .length = 60s,
      .expectation = {.none_in_standin = true}},

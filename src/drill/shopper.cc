@@ -37,6 +37,7 @@ std::string field_of(const net::HttpResponse& response, std::string_view field) 
 void conclude(Purchase& purchase, Verdict verdict) {
     purchase.told = verdict.told;
     purchase.trouble = std::move(verdict.trouble);
+    purchase.turned_away = verdict.turned_away;
     purchase.ended = MonotonicClock::now();
 }
 
@@ -46,10 +47,15 @@ bool is_final(Told told) {
 
 } // namespace
 
+bool turned_away(const net::HttpResponse& answer) {
+    return answer.status == 503 && !answer.headers.get("Retry-After").empty() &&
+           answer.headers.get("Stripe-Should-Retry") == "true";
+}
+
 Verdict told_by(const Result<net::HttpResponse>& answer, bool card_declines) {
     if (!answer) return {Told::Failed, to_string(answer.error())};
     if (answer->status == 402 && card_declines) return {Told::Declined, {}};
-    if (answer->status / 100 != 2) return {Told::Failed, described(*answer)};
+    if (answer->status / 100 != 2) return {Told::Failed, described(*answer), turned_away(*answer)};
     const std::string status = field_of(*answer, "status");
     if (status == "succeeded") return {Told::Succeeded, {}};
     if (status == "processing" || status == "requires_capture") return {Told::Accepted, {}};
@@ -73,7 +79,8 @@ Task<bool> Shopper::create(Purchase& purchase, int lane) {
     if (created && created->status / 100 == 2) purchase.payment = field_of(*created, "id");
     if (!purchase.payment.empty()) co_return true;
     conclude(purchase, {Told::Failed,
-                        "create: " + (created ? described(*created) : to_string(created.error()))});
+                        "create: " + (created ? described(*created) : to_string(created.error())),
+                        created && turned_away(*created)});
     co_return false;
 }
 

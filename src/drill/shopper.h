@@ -63,7 +63,10 @@ class Shopper {
 struct Verdict {
     Told told = Told::Failed;
     std::string trouble;
+    bool turned_away = false;
 };
+/// A 503 that tells an SDK to come again, and when.
+bool turned_away(const net::HttpResponse& answer);
 Verdict told_by(const Result<net::HttpResponse>& answer, bool card_declines);
 
 } // namespace holdfast::drill

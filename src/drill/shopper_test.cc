@@ -78,6 +78,18 @@ TEST_F(ShopperTest, AnErrorThatRetriesDoNotCureIsAFailure) {
     EXPECT_EQ(confirm_keys_.size(), 3U);
 }
 
+TEST_F(ShopperTest, IsTurnedAwayByA503ThatSaysToComeAgain) {
+    net::HttpResponse answer;
+    answer.status = 503;
+    answer.headers.add("Retry-After", "1");
+    EXPECT_FALSE(turned_away(answer));
+    answer.headers.add("Stripe-Should-Retry", "true");
+    EXPECT_TRUE(turned_away(answer));
+    EXPECT_TRUE(told_by(answer, false).turned_away);
+    answer.status = 500;
+    EXPECT_FALSE(turned_away(answer));
+}
+
 TEST_F(ShopperTest, WhatCanNotBeCreatedHasFailed) {
     way_.respond = [](const Call&) { return FakeAnswer{400, "{}"}; };
     EXPECT_EQ(buy(Manner::Sdk).told, Told::Failed);

@@ -112,6 +112,24 @@ inline constexpr const char* reload = "SELECT pg_reload_conf()";
 /// A commit that writes and changes nothing of ours.
 inline constexpr const char* some_commit = "SELECT pg_logical_emit_message(true, 'drill', 'x')";
 
+/// Needs more pages than a full disk has.
+inline constexpr const char* more_pages =
+    "CREATE TABLE drill_more AS SELECT repeat('x', 100) FROM generate_series(1, 100000)";
+/// Goes on to the next file of the log.
+inline constexpr const char* next_log_file =
+    "SELECT pg_logical_emit_message(false, 'drill', ''), pg_switch_wal()";
+
+/// Everybody has to connect anew.
+inline constexpr const char* end_all_sessions =
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender')";
+/// (sessions of serve processes, standbys that stream)
+inline constexpr Statement who_is_connected{
+    "drill_who_is_connected",
+    "SELECT (SELECT count(*) FROM pg_stat_activity WHERE usename = 'holdfast_app'),"
+    " (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming')",
+    {}};
+
 inline constexpr const char* answer_at_all = "SELECT 1";
 
 // --- The ordinary design (ordinary.h) -----------------------------------------------------------

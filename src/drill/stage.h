@@ -13,6 +13,8 @@
 #include "db/connection.h"
 #include "drill/load.h"
 #include "drill/platform.h"
+#include "drill/relay.h"
+#include "drill/slow_clients.h"
 #include "drill/sql.h"
 #include "net/gate.h"
 #include "net/http_client.h"
@@ -67,6 +69,10 @@ struct Stage {
     ProcessName instance; ///< one more that takes payments, started by the drill
     std::string instance_base;
     Insistence insistence;
+    bool disk_is_full = false; ///< and kept so
+    std::unique_ptr<SlowClients> slow_clients;
+    std::unique_ptr<Relay> relay;
+    std::string primary_before; ///< the partition: the service's name
 };
 
 using Act = net::Task<std::string> (*)(Stage& stage);

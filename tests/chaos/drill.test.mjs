@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { binary, holdfast } from '../support/platform.mjs';
 import { drill } from '../support/drills.mjs';
 
@@ -44,10 +44,26 @@ test('ctrl-C ends a drill and all it started', { timeout: 300_000 }, async () =>
   assert.equal(left.stdout, '', 'processes are left');
 });
 
+test('a drill that may not mount is invalid and says why', async (t) => {
+  if (process.getuid() !== 0) return t.skip('takes the right to mount away from root');
+  const run = [binary, 'drill', 'run', 'disk-full', '--json'];
+  const { stdout, status } = spawnSync('setpriv', ['--bounding-set=-sys_admin', ...run], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.equal(JSON.parse(stdout).verdict, 'invalid');
+  const told = spawnSync('setpriv', ['--bounding-set=-sys_admin', ...run.slice(0, -1)], {
+    encoding: 'utf8',
+  });
+  assert.match(told.stdout, /run it as root with CAP_SYS_ADMIN, or allow user namespaces/);
+});
+
 test('drills are listed, and others refused', async () => {
   const { out } = await holdfast('drill', 'list', '--json');
   const names = JSON.parse(out).map(({ name }) => name);
   assert.ok(names.includes('000-migration-lock') && names.includes('primary-killed'));
+  const page = readFileSync('docs/operating/drills.md', 'utf8');
+  for (const name of names) assert.ok(page.includes(`| \`${name}\` |`), `${name} is explained`);
   const refused = await holdfast('drill', 'run', 'nonsense');
   assert.equal(refused.code, 1);
   assert.match(refused.err, /there is no drill nonsense; there are: 000-migration-lock/);
