@@ -9,7 +9,7 @@ import { drill } from '../support/drills.mjs';
 const drillMaxMs = 1_200_000;
 const rate = process.env.TEST_DRILL_RATE ?? '20'; // sanitizers
 
-const withoutFailure = ['connection-flood', 'disk-full', 'partition'];
+const withoutFailure = ['connection-flood', 'disk-full'];
 
 const { out } = await holdfast('drill', 'list', '--json');
 const names = JSON.parse(out)
