@@ -7,6 +7,7 @@
 //                           a passfile per database role; mode 0600
 //   DATA/postgres-a, -b     the database pair (db/embedded_cluster.h); .made beside it: it is whole
 //   DATA/cluster.json       which of them is the primary (failover.h)
+//   DATA/pool.json          the pools' settings, as changed at run time (pool_settings.h)
 //   DATA/switchover         while somebody asks for one (switchover.h)
 //   DATA/acquirer           the acquirer's books
 //   DATA/attempt-log        of each pay process: everybody who wanted to pay

@@ -30,7 +30,7 @@ Result<std::unique_ptr<Database>> Database::create(net::Loop& loop, Offload& off
 
 Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& options,
                    std::vector<std::unique_ptr<db::Server>> servers)
-    : limits_({.lower = options.pool_min, .upper = options.pool_max}),
+    : limits_({.lower = options.pool.lower, .upper = options.pool.upper}),
       topology_(loop, registry, std::move(servers), {}),
       pool_(loop, registry, {}, limits_, topology_.connector()),
       damage_(loop, registry, topology_.connector()),
@@ -39,13 +39,18 @@ Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& o
     topology_.start();
     damage_.start();
     if (!options.outside_pool) {
-        limits_.set_share(options.pool_max);
+        limits_.set_share(options.pool.upper);
         return;
     }
     share_.emplace(loop, registry,
                    db::ShareOptions{.outside_pool = *options.outside_pool + own_connections},
                    db::census_of(options.name, topology_.connector()), limits_, pool_);
     share_->start();
+}
+
+void Database::set_pool(db::PoolBounds bounds) {
+    limits_.set_bounds(bounds);
+    pool_.limits_changed();
 }
 
 net::Task<void> Database::close(net::Deadline deadline) {

@@ -27,7 +27,7 @@ namespace holdfast::app {
 
 struct DatabaseOptions {
     std::string name; ///< shows in pg_stat_activity as holdfast:NAME
-    std::size_t pool_min = 2, pool_max = 4;
+    db::PoolBounds pool{.lower = 2, .upper = 4};
     /// Set for a process of the platform: its connections that are none of the pool's.
     std::optional<std::size_t> outside_pool;
 };
@@ -44,6 +44,9 @@ class Database {
 
     store::PgStore& store() { return store_; }
     db::Pool& pool() { return pool_; }
+    /// Other bounds, at once: surplus connections that are idle are closed, those on loan when they
+    /// come back.
+    void set_pool(db::PoolBounds bounds);
     net::Task<void> close(net::Deadline deadline);
 
   private:

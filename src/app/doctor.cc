@@ -1,5 +1,6 @@
 #include "app/doctor.h"
 
+#include "app/pool_settings.h"
 #include "app/up.h"
 #include "base/json_writer.h"
 #include "guard/doctor_gather.h"
@@ -74,7 +75,7 @@ void print_text(const std::vector<guard::Finding>& findings) {
 
 } // namespace
 
-Result<void> doctor(const DoctorOptions& options) {
+Result<guard::Facts> doctor_facts(const DoctorOptions& options) {
     TRY(Config config, load_settings(options.settings));
     TRY(Target place, resolved(options.target));
     guard::GatherOptions look;
@@ -89,11 +90,20 @@ Result<void> doctor(const DoctorOptions& options) {
     if (!options.target.data.empty() || options.target.database_url.empty()) {
         look.data_directory = data_directory_or_default(options.target.data);
         if (auto login = monitor_of(look.data_directory)) look.monitor = std::move(login);
+        const bool by_flag = config.origin("db.pool_max").source == ConfigSource::Flag;
+        const auto pool =
+            load_pool_settings(fmt::format("{}/{}", look.data_directory, pool_settings_name));
+        if (pool && pool->chosen && !by_flag)
+            look.plan.pool_max = static_cast<int>(pool->chosen->max);
     }
     Offload offload({.threads = 1});
     net::Loop loop{1};
-    TRY(auto facts, net::block_on(loop, guard::gather(loop, offload, std::move(look),
-                                                      Deadline::after(patience))));
+    return net::block_on(loop,
+                         guard::gather(loop, offload, std::move(look), Deadline::after(patience)));
+}
+
+Result<void> doctor(const DoctorOptions& options) {
+    TRY(const guard::Facts facts, doctor_facts(options));
     const auto findings = guard::examine(facts);
     if (options.json)
         print_json(findings);

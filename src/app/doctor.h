@@ -10,6 +10,7 @@
 
 #include "app/commands.h"
 #include "app/settings.h"
+#include "guard/doctor_rules.h"
 
 #include <optional>
 
@@ -26,5 +27,9 @@ struct DoctorOptions {
 };
 
 Result<void> doctor(const DoctorOptions& options);
+
+/// What it goes by. Of a running platform the pool's settings are those chosen at run time
+/// (pool_settings.h), unless a flag says otherwise.
+Result<guard::Facts> doctor_facts(const DoctorOptions& options);
 
 } // namespace holdfast::app

@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/doctor.h"
 #include "app/node.h"
+#include "app/pool.h"
 #include "app/serve.h"
 #include "app/switchover.h"
 #include "app/up.h"
@@ -117,6 +118,8 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option(
         "--directory-copy", options.directory_copy,
         "directory for a copy of the accounts and keys: a start then needs no database");
+    command->add_option("--pool-settings", options.pool_settings,
+                        "file that db.pool_min and db.pool_max are changed by at run time");
     command->add_option("--attempt-log", options.attempt_log,
                         "directory of the log of everybody who wanted to pay");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
@@ -240,6 +243,29 @@ void declare_switchover(CLI::App& app, Action& action) {
     command->callback([&action] { action = [] { return switchover(data); }; });
 }
 
+void declare_pool(CLI::App& app, Action& action) {
+    static PoolChange change;
+    CLI::App* command =
+        app.add_subcommand("pool", "The pools of database connections of a running platform");
+    command->require_subcommand(1);
+    CLI::App* show = command->add_subcommand("show", "What holds in each process");
+    CLI::App* set = command->add_subcommand(
+        "set", "Change db.pool_min and db.pool_max: one process tries it, then all or none");
+    for (CLI::App* each : {show, set})
+        each->add_option("--data", change.data, "Data directory of a running `holdfast up`");
+    set->add_option("--min", change.min, "db.pool_min; as it is if not given");
+    set->add_option("--max", change.max, "db.pool_max; as it is if not given");
+    set->add_option("--observe", change.observe_s,
+                    "Seconds that are compared, before it and with it")
+        ->check(CLI::Range(observe_min_s, observe_max_s))
+        ->capture_default_str();
+    set->add_option("--allow", change.allow, "Rule of the doctor that may fail by it; repeatable");
+    set->add_option("--config", change.config_file, "TOML file with settings, as of `up`");
+    set->add_flag("--force", change.force, "Everywhere at once, without trying");
+    show->callback([&action] { action = [] { return pool_show(change.data); }; });
+    set->callback([&action] { action = [] { return pool_set(change); }; });
+}
+
 void declare_attempts(CLI::App& app, Action& action) {
     static AttemptsOptions options;
     CLI::App* command = app.add_subcommand(
@@ -344,6 +370,7 @@ int run(int argc, char** argv) {
     declare_migrate(app, action);
     declare_check(app, action);
     declare_switchover(app, action);
+    declare_pool(app, action);
     declare_attempts(app, action);
     declare_doctor(app, action);
     declare_config(app, action);

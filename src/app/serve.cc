@@ -4,6 +4,7 @@
 #include "api/payment_api.h"
 #include "app/database.h"
 #include "app/metrics_page.h"
+#include "app/pool_follower.h"
 #include "app/readiness.h"
 #include "app/signals.h"
 #include "base/files.h"
@@ -85,6 +86,7 @@ class Process {
     Offload offload_;
     net::Loop loop_;
     std::optional<core::Identity> identity_;
+    std::optional<PoolFollower> pool_follower_;
     std::unique_ptr<Database> database_;
     std::unique_ptr<gateway::SignedHttpConnector> acquirer_;
     std::optional<gateway::BreakingConnector> connector_;
@@ -125,15 +127,19 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
 }
 
 Task<void> Process::open_store() {
-    const auto number = [this](const char* key) {
-        return static_cast<std::size_t>(config_.integer(key));
-    };
-    DatabaseOptions options{.name = options_.name,
-                            .pool_min = number("db.pool_min"),
-                            .pool_max = number("db.pool_max"),
-                            .outside_pool = number("processor.lanes") + processor::special_lanes};
+    pool_follower_.emplace(
+        offload_, loop_, registry_,
+        FollowerOptions{.path = options_.pool_settings,
+                        .configured = configured_pool(config_),
+                        .self = process_named(env_.pid()).value_or(ProcessName{})});
+    DatabaseOptions options{
+        .name = options_.name,
+        .pool = bounds_of(pool_follower_->begin()),
+        .outside_pool = static_cast<std::size_t>(config_.integer("processor.lanes")) +
+                        processor::special_lanes};
     CO_TRY(database_,
            Database::create(loop_, offload_, registry_, options_.database_url, std::move(options)));
+    pool_follower_->start(*database_);
     directory_.emplace(store());
     open_directory_copy();
     const bool known = directory_copy_ && directory_copy_->found();
@@ -346,6 +352,7 @@ Task<void> Process::stop() {
     if (attempts_) CO_TRY_VOID(co_await attempts_->stop(deadline));
     if (readiness_) CO_TRY_VOID(co_await readiness_->stop(Deadline::after(readiness_patience)));
     if (admin_server_) CO_TRY_VOID(co_await admin_server_->drain(deadline));
+    if (pool_follower_) CO_TRY_VOID(co_await pool_follower_->stop(deadline));
     if (database_) CO_TRY_VOID(co_await database_->close(deadline));
     log::info("drained");
     co_return Result<void>{};

@@ -32,6 +32,7 @@ struct ServeOptions {
     std::string acquirer_secret_file;
     std::string id_secret_file;
     std::string directory_copy;         ///< directory; empty: a start needs the database
+    std::string pool_settings;          ///< file that it follows (pool_settings.h); empty: none
     std::string attempt_log;            ///< directory; empty: none is kept
     std::vector<std::string> left_logs; ///< command logs of processes that are not started any more
     std::string command_log;            ///< directory; empty: no stand-in processing

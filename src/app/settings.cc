@@ -87,7 +87,7 @@ constexpr ConfigKey schema[] = {
      .max = 500,
      .unit = "connections",
      .doc = "Database connections for reads that one process may use at least at the same time, "
-            "as far as the server has them."},
+            "as far as the server has them. `holdfast pool set` changes it at run time."},
     {.name = "db.pool_max",
      .type = ConfigType::Integer,
      .fallback = "8",
@@ -95,7 +95,8 @@ constexpr ConfigKey schema[] = {
      .max = 500,
      .unit = "connections",
      .doc = "Most of them, and most that are open; what the server can do and its share of the "
-            "server's connections may allow fewer. Its lanes have their own."},
+            "server's connections may allow fewer. Its lanes have their own. `holdfast pool set` "
+            "changes it at run time."},
     {.name = "db.hold",
      .type = ConfigType::Integer,
      .fallback = "8",

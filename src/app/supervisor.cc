@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -31,35 +32,40 @@ Error io_error(std::string_view what, const std::string& path) {
             .message = fmt::format("can't {} {}: {}", what, path, std::strerror(errno))};
 }
 
-struct Leftover {
-    std::string name;
-    std::string family;
-    ProcessName process{};
-    int stop_signal = SIGTERM;
-};
+} // namespace
 
-Result<std::vector<Leftover>> read_state(const std::string& path) {
-    if (::access(path.c_str(), F_OK) != 0) return std::vector<Leftover>{};
+Result<std::vector<RecordedService>> recorded_services(const std::string& data_directory) {
+    const std::string path = data_directory + "/supervisor.json";
+    if (::access(path.c_str(), F_OK) != 0) return std::vector<RecordedService>{};
     TRY(std::string text, read_file(path));
     TRY(auto state, parse_json(text));
-    std::vector<Leftover> leftovers;
+    std::vector<RecordedService> recorded;
     const auto* services = state.is_array() ? &state.get_array() : nullptr;
-    if (!services) return leftovers;
+    if (!services) return recorded;
     for (const auto& entry : *services) {
         TRY(std::string name, json_text(entry, "name"));
         TRY(std::string family, json_text(entry, "family"));
         TRY(std::int64_t pid, json_integer(entry, "pid"));
         TRY(std::int64_t start, json_integer(entry, "start_ticks"));
         TRY(std::int64_t signal, json_integer(entry, "stop_signal"));
-        leftovers.push_back({std::move(name),
-                             std::move(family),
-                             {static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)},
-                             static_cast<int>(signal)});
+        recorded.push_back({std::move(name),
+                            std::move(family),
+                            {static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)},
+                            static_cast<int>(signal)});
     }
-    return leftovers;
+    return recorded;
 }
 
-} // namespace
+Result<ProcessName> supervisor_of(const std::string& data_directory) {
+    const auto text = read_file(data_directory + "/supervisor.lock");
+    pid_t pid = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), pid);
+    if (pid > 0)
+        if (const auto process = process_named(pid)) return *process;
+    return fail(ErrorClass::NotFound, "platform_not_running",
+                fmt::format("no `holdfast up` runs on {}; start it, or name another --data",
+                            data_directory));
+}
 
 Supervisor::Supervisor(Env& env, net::Loop& loop, std::string data_directory, int lock)
     : env_(env),
@@ -108,12 +114,12 @@ void Supervisor::listen() {
 }
 
 Result<void> Supervisor::end_leftovers() {
-    TRY(auto leftovers, read_state(data_directory_ + "/supervisor.json"));
+    TRY(auto leftovers, recorded_services(data_directory_));
     std::reverse(leftovers.begin(), leftovers.end());
     // What was started and not yet written down is known by its family alone. Two servers on one
     // data directory would be the end of it.
     leftovers.push_back({.name = "unrecorded", .family = data_directory_, .stop_signal = SIGKILL});
-    for (Leftover& leftover : leftovers) {
+    for (RecordedService& leftover : leftovers) {
         if (family_members(leftover.process, leftover.family) == 0) continue;
         log::warn("leftover_process_ended",
                   {{"service", leftover.name}, {"pid", leftover.process.pid}});

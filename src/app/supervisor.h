@@ -45,6 +45,18 @@ struct Service {
     std::function<void()> ended;
 };
 
+/// As a supervisor wrote it down.
+struct RecordedService {
+    std::string name;
+    std::string family;
+    ProcessName process{};
+    int stop_signal = 0;
+};
+/// What DATA/supervisor.json says; nothing when there is none.
+Result<std::vector<RecordedService>> recorded_services(const std::string& data_directory);
+/// Who runs a data directory now. Error NotFound "platform_not_running".
+Result<ProcessName> supervisor_of(const std::string& data_directory);
+
 class Supervisor {
   public:
     static constexpr Duration restart_pause_min = std::chrono::milliseconds{100};

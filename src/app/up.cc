@@ -3,6 +3,7 @@
 #include "app/admin.h"
 #include "app/cluster_keeper.h"
 #include "app/data_directory.h"
+#include "app/pool_settings.h"
 #include "app/port_reservation.h"
 #include "app/supervisor.h"
 #include "base/files.h"
@@ -306,7 +307,9 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
                                        "--acquirer-secret-file",
                                        acquirer_secret,
                                        "--id-secret-file",
-                                       id_secret};
+                                       id_secret,
+                                       "--pool-settings",
+                                       data_.file(pool_settings_name)};
     const std::vector<std::string> settings = settings_as_flags(config_);
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     if (role == "pay") {
@@ -366,6 +369,7 @@ Result<void> Platform::announce() {
     here.field("database_url", app_url());
     here.field("acquirer_url", local_url(acquirer_port_));
     here.field("acquirer_secret_file", data_.file("secrets/acquirer_secret"));
+    here.field("metrics_url", local_url(serving_.back().admin_port) + "/metrics");
     here.end_object();
     TRY_VOID(data_.write_private("platform.json", std::move(here).take() + "\n", false));
     if (!options_.ready_file.empty()) {
@@ -412,6 +416,7 @@ Result<void> Platform::start() {
         TRY(account_, ensure_test_account(env_, data_, app_url()));
         return {};
     }));
+    TRY_VOID(settle_pool_settings(data_.file(pool_settings_name), configured_pool(config_), say));
     say("starting payment processing");
     for (int i = 1; i <= options_.instances; ++i) TRY_VOID(start_serve("pay", i));
     TRY_VOID(start_serve("background", 0));

@@ -26,6 +26,19 @@ AdaptiveLimits::AdaptiveLimits(AdaptiveOptions options)
     CHECK(options_.lower >= 1 && options_.lower <= options_.upper);
 }
 
+void AdaptiveLimits::set_bounds(PoolBounds bounds) {
+    CHECK(bounds.lower >= 1 && bounds.lower <= bounds.upper);
+    options_.lower = bounds.lower;
+    options_.upper = bounds.upper;
+    keep_within_bounds();
+}
+
+void AdaptiveLimits::keep_within_bounds() {
+    const double most = static_cast<double>(max_connections());
+    const double least = std::min(static_cast<double>(options_.lower), most);
+    limit_ = std::clamp(limit_, least, most);
+}
+
 std::size_t AdaptiveLimits::max_connections() const {
     return std::clamp<std::size_t>(share_, 1, options_.upper);
 }
@@ -65,13 +78,11 @@ void AdaptiveLimits::learn(const LoanReport& report) {
 }
 
 void AdaptiveLimits::judge(MonoTime now) {
-    const double most = static_cast<double>(max_connections());
-    const double least = std::min(static_cast<double>(options_.lower), most);
     if (stretches_ >= options_.stretch_max * static_cast<double>(loans_))
         limit_ *= back_off;
     else if (queued_ * queued_share >= loans_)
         limit_ += 1;
-    limit_ = std::clamp(limit_, least, most);
+    keep_within_bounds();
     began_ = now;
     stretches_ = 0;
     loans_ = queued_ = 0;

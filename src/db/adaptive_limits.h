@@ -25,6 +25,9 @@
 //   Pool pool(loop, registry, {}, limits, connect);
 //   limits.set_share(5);  pool.limits_changed();
 //
+// The bounds may change while it runs (set_bounds): what is at work keeps to them from the next
+// loan on, and nobody's connection is taken away.
+//
 // Sources: userver's congestion control (AIMD on the ratio of latencies, connlimit_watchdog.cpp)
 // and Netflix' concurrency-limits (Gradient2: short-term against long-term latency). Owner: who
 // owns the pool. Thread: that of the pool's Loop. Memory: `holders_max` measures.
@@ -36,6 +39,12 @@
 #include <string>
 
 namespace holdfast::db {
+
+/// Between what the number of connections at work moves; the upper one bounds those open, too.
+struct PoolBounds {
+    std::size_t lower = 2, upper = 8;
+    bool operator==(const PoolBounds&) const = default;
+};
 
 struct AdaptiveOptions {
     std::size_t lower = 2;
@@ -65,6 +74,9 @@ class AdaptiveLimits final : public PoolLimits {
     /// one is used: with none nothing would ever be done.
     void set_share(std::size_t connections) { share_ = connections; }
 
+    /// 1 <= lower <= upper. Pool::limits_changed() comes after it.
+    void set_bounds(PoolBounds bounds);
+
   private:
     /// What a loan of one holder takes when nobody has to queue.
     struct Usual {
@@ -73,6 +85,7 @@ class AdaptiveLimits final : public PoolLimits {
     };
     double stretch(const LoanReport& report, MonoTime now);
     void judge(MonoTime now);
+    void keep_within_bounds();
 
     AdaptiveOptions options_;
     std::size_t share_;

@@ -95,6 +95,26 @@ TEST_F(AdaptiveLimitsTest, NeverMoreThanTheShare) {
     EXPECT_EQ(limits_.max_connections(), 8u);
 }
 
+TEST_F(AdaptiveLimitsTest, BoundsChangeWhileItRuns) {
+    interval(10ms, 0ms);
+    for (int i = 0; i < 6; ++i) interval(10ms, 20ms);
+    ASSERT_EQ(limits_.max_used(), 8u);
+    limits_.set_bounds({.lower = 1, .upper = 3});
+    EXPECT_EQ(limits_.max_used(), 3u) << "at once";
+    EXPECT_EQ(limits_.max_connections(), 3u);
+    for (int i = 0; i < 30; ++i) interval(40ms, 50ms);
+    EXPECT_EQ(limits_.max_used(), 1u) << "the new lower bound";
+    limits_.set_bounds({.lower = 4, .upper = 20});
+    EXPECT_EQ(limits_.max_used(), 4u) << "at least so many, at once";
+    EXPECT_EQ(limits_.max_connections(), 8u) << "the share holds all the same";
+    limits_.set_share(3);
+    limits_.set_bounds({.lower = 5, .upper = 20});
+    EXPECT_EQ(limits_.max_used(), 3u);
+    limits_.set_share(20);
+    for (int i = 0; i < 30; ++i) interval(10ms, 20ms);
+    EXPECT_EQ(limits_.max_used(), 20u) << "and it grows to the new upper bound by itself";
+}
+
 TEST_F(AdaptiveLimitsTest, RemembersAFewHoldersOnly) {
     for (int i = 0; i < 1'000; ++i)
         limits_.learn({.holder = fmt::format("h{}", i), .queued = 0ms, .used = 10ms});

@@ -286,6 +286,23 @@ TEST_F(PoolTest, ASmallerLimitClosesWhatIsIdleAtOnce) {
     EXPECT_EQ(served_, "first second ") << "a larger one serves who waits";
 }
 
+TEST_F(PoolTest, ASmallerLimitTakesNothingFromWhoeverHasAConnection) {
+    limits_.connections = 4;
+    limits_.waiting = 10;
+    for (int i = 0; i < 4; ++i) start("old", Priority::Browse, 10ms * (i + 1));
+    sim_.run_for(5ms);
+    ASSERT_EQ(pool_.stats().used, 3u) << "a quarter is kept back";
+    limits_.connections = 1;
+    pool_.limits_changed();
+    start("browse", Priority::Browse);
+    start("payment", Priority::Payment);
+    EXPECT_EQ(pool_.stats().used, 3u);
+    sim_.run_for(200ms);
+    EXPECT_EQ(served_, "old old old payment old browse ") << "nobody is dropped, payments first";
+    EXPECT_EQ(server_.opened, 3) << "none is closed to be opened again";
+    EXPECT_EQ(server_.sessions, 1) << "each beyond the limit is closed when it comes back";
+}
+
 TEST_F(PoolTest, CloseWaitsForWhatIsOnLoanAndRefusesTheRest) {
     limits_.connections = 1;
     auto holder = acquire();

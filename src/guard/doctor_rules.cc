@@ -52,6 +52,19 @@ bool any_failure(const std::vector<Finding>& findings) {
                                [](const Finding& f) { return f.severity == Severity::Fail; });
 }
 
+std::vector<Finding> new_failures(const std::vector<Finding>& before,
+                                  const std::vector<Finding>& after) {
+    std::vector<Finding> found;
+    for (const Finding& finding : after) {
+        const bool known = std::ranges::any_of(before, [&](const Finding& old) {
+            return old.rule == finding.rule && old.severity == finding.severity &&
+                   old.measured == finding.measured;
+        });
+        if (finding.severity == Severity::Fail && !known) found.push_back(finding);
+    }
+    return found;
+}
+
 std::string doctor_reference() {
     std::string page = R"(# Rules of the doctor
 

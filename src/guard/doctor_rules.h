@@ -50,6 +50,10 @@ struct Finding {
 std::span<const Rule* const> all_rules();
 std::vector<Finding> examine(const Facts& facts);
 bool any_failure(const std::vector<Finding>& findings);
+/// The failures that a change makes, or makes other than they were: those of `after` that `before`
+/// does not have just so.
+std::vector<Finding> new_failures(const std::vector<Finding>& before,
+                                  const std::vector<Finding>& after);
 
 /// The table as a Markdown page, for docs/reference.
 std::string doctor_reference();
