@@ -90,6 +90,7 @@ Task<void> Drill::set_up() {
     std::string api_base = ready.api_base;
     if (options_.unprotected) {
         stage_->tables = sql::of_ordinary;
+        stage_->ordinary = true;
         CO_TRY(ordinary_, co_await Ordinary::create(*stage_, scenario().ordinary_pool));
         api_base = ordinary_->api_base();
     }

@@ -19,6 +19,7 @@
 //   full disk    statvfs says that nothing is free, and the server refuses more pages with 53100
 //   full log     likewise; the server itself wrote a PANIC about its log into its own
 //   full journal likewise; a serve process wrote that it can't append
+//   pool change  the metrics of one process alone say that it runs with other settings
 //   acquirer     its fault counters say how many calls were hit
 //   damaged page the server itself refuses to read that block of that file, with XX001
 
@@ -69,7 +70,7 @@ Task<std::string> instance_dies(Stage& stage);
 Task<std::string> ask_elsewhere(Stage& stage);
 Task<std::string> instance_returns(Stage& stage);
 Task<std::string> all_settled(Stage& stage);
-Task<std::string> refused_cleanly(Stage& stage);
+Task<std::string> refused_quickly(Stage& stage);
 
 // faults_connections.cc
 Task<std::string> flood_connections(Stage& stage);
@@ -97,5 +98,9 @@ Task<std::string> prove_log_full(Stage& stage);
 Task<std::string> refused_cleanly(Stage& stage);
 Task<std::string> taken_again(Stage& stage);
 Task<std::string> free_disk(Stage& stage);
+
+// faults_pool.cc
+Task<std::string> shrink_pool(Stage& stage);
+Task<std::string> pool_as_before(Stage& stage);
 
 } // namespace holdfast::drill::faults

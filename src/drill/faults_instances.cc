@@ -227,7 +227,7 @@ Task<std::string> all_settled(Stage& stage) {
 
 /// How a payment is refused once it is known that neither is there. Until then some wait, for as
 /// long as it takes to be sure.
-Task<std::string> refused_cleanly(Stage& stage) {
+Task<std::string> refused_quickly(Stage& stage) {
     CO_TRY(auto way, way_to(stage, stage.platform.ready().api_base));
     const Deadline deadline = Deadline::after(refusal_patience);
     for (;;) {

@@ -27,7 +27,7 @@ constexpr Step acquirer_down[] = {
 constexpr Step both_down[] = {
     {10s, "both database servers hang", faults::freeze_databases, Step::Kind::Blow},
     {10s, "the acquirer cuts every call off", faults::cut_acquirer},
-    {25s, "are payments refused, quickly and cleanly?", faults::refused_cleanly, Step::Kind::Check},
+    {25s, "are payments refused, quickly and cleanly?", faults::refused_quickly, Step::Kind::Check},
     {40s, "the acquirer answers again", faults::mend_acquirer},
     {40s, "the database servers go on", faults::thaw},
     {45s, "is the pair whole again?", faults::in_sync_again, Step::Kind::Check},

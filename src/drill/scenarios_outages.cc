@@ -47,6 +47,12 @@ constexpr Step pool_wrong[] = {
     {10s, "is the pool as small as configured?", faults::prove_small_pool, Step::Kind::Blow},
 };
 
+/// The same mistake, made while everything runs, in the way that the platform offers.
+constexpr Step pool_set_wrong[] = {
+    {10s, "the pools are set far too small", faults::shrink_pool, Step::Kind::Blow},
+    {40s, "is it taken back by itself?", faults::pool_as_before, Step::Kind::Check},
+};
+
 constexpr Scenario scenarios[] = {
     {.name = "000-migration-lock",
      .sentence = "A migration holds ACCESS EXCLUSIVE on the payments tables for 60 s at peak.",
@@ -81,6 +87,14 @@ constexpr Scenario scenarios[] = {
      .seed = Seed{"2023-06-08", 900, "75 % of users", ""},
      .browsers = 128,
      .settings = smallest_pool,
+     .ordinary_pool = ordinary_smallest_pool},
+    {.name = "004-pool-canary",
+     .sentence = "The same pools, set at run time (`holdfast pool set`) while people browse: one "
+                 "process tries it, and it is taken back.",
+     .steps = pool_set_wrong,
+     .length = 60s,
+     .seed = Seed{"2023-06-08", 900, "75 % of users", ""},
+     .browsers = 128,
      .ordinary_pool = ordinary_smallest_pool},
 };
 

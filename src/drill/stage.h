@@ -73,6 +73,10 @@ struct Stage {
     std::unique_ptr<SlowClients> slow_clients;
     std::unique_ptr<Relay> relay;
     std::string primary_before; ///< the partition: the service's name
+    bool ordinary = false;      ///< the load is on the ordinary design (ordinary.h)
+    std::string said_of_pool{}; ///< by `holdfast pool set`, once it has ended
+    bool pool_changes = false;
+    std::size_t shrunk_at_once = 0; ///< most processes that ran with its settings at one time
 };
 
 using Act = net::Task<std::string> (*)(Stage& stage);

@@ -1,18 +1,17 @@
-// The outages of others, as permanent regressions: incidents/*/expectation.json says what a drill
-// must show, and that without protection the same fault is an outage.
+// The outages of others, as permanent regressions: each incidents/*/*.json says what a drill must
+// show, and that without protection the same fault is an outage.
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { drill } from '../support/drills.mjs';
 
 const drillMaxMs = 900_000;
 const rate = process.env.TEST_DRILL_RATE ?? '20'; // sanitizers
 
-const expectations = readdirSync('incidents')
-  .map((folder) => `incidents/${folder}/expectation.json`)
-  .filter((file) => existsSync(file))
-  .map((file) => JSON.parse(readFileSync(file, 'utf8')));
+const expectations = readdirSync('incidents', { recursive: true })
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => JSON.parse(readFileSync(`incidents/${file}`, 'utf8')));
 assert.ok(expectations.length > 0);
 
 function compare(result, expected) {
