@@ -305,7 +305,10 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
     // that time, it is the database.
     if (payments_committed_ <= began) stand_in_->began();
     if (!StandIn::can_take(command)) co_return paid;
-    co_return co_await stand_in_->pay(std::move(command), deadline);
+    auto stood_in = co_await stand_in_->pay(std::move(command), deadline);
+    // What may be on its way into the database is not undone because nobody could stand in for it.
+    if (!stood_in && paid.error().kind == ErrorClass::Unknown) co_return paid;
+    co_return stood_in;
 }
 
 Task<Outcome> BatchingProcessor::conclude(core::Operation operation, Deadline deadline) {

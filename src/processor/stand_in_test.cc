@@ -231,6 +231,27 @@ TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(StandInTest, WhatMayBeCommittedIsNotCalledUndone) {
+    processor();
+    bool first = true;
+    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
+        if (!away_) return std::nullopt;
+        if (call.kind == Kind::Commit && std::exchange(first, false))
+            return LaneFault{lost(), true};
+        if (call.kind == Kind::Begin && first) return std::nullopt;
+        return LaneFault{away()};
+    };
+    away_ = true;
+    for (int i = 0; i < 100; ++i) connector_.executions.push_back(ScriptedConnector::unsent());
+    auto paid = pay(create(1));
+    ASSERT_FALSE(paid.has_value());
+    EXPECT_EQ(paid.error().kind, ErrorClass::Unknown) << to_string(paid.error());
+    connector_.executions.clear();
+    database_returns();
+    ASSERT_TRUE(stored(1).has_value());
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
 TEST_F(StandInTest, WithoutTheAcquirerNothingIsPromised) {
     processor();
     away_ = true;
