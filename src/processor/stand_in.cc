@@ -444,7 +444,10 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
         }
         if (may_be_known) {
             step->answered.set(); // callers get `processing`; we go on asking
-            if (!away()) co_return fail(left_open());
+            // Too late for the acquirer: from now on the drain has it, which tells when the
+            // database is back.
+            const bool late = clock_.shared() >= step->operation->valid_until;
+            if (late || !away()) co_return fail(left_open());
         }
         if (auto slept = co_await net::sleep_for(backoff.next()); !slept)
             co_return fail(left_open());

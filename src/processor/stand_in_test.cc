@@ -354,6 +354,23 @@ TEST_F(StandInTest, AnUnknownOutcomeIsAskedForUntilItIsKnown) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(StandInTest, WhatTheAcquirerTakesNoMoreIsLeftToTheDrain) {
+    processor();
+    away_ = true;
+    connector_.executions.push_back(ScriptedConnector::unknown());
+    for (int i = 0; i < 1000; ++i) connector_.executions.push_back(ScriptedConnector::unsent());
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value());
+    EXPECT_TRUE(paid->pending);
+    sim_.run_for(options_.operation_ttl + seconds{5});
+    away_ = false; // and nobody asks for anything else
+    sim_.run_for(seconds{5});
+    ASSERT_TRUE(stored(1).has_value()) << "it has noticed that the database is back";
+    connector_.executions.clear();
+    sim_.run_for(seconds{20});
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
 TEST_F(StandInTest, NothingIsSentThatIsNotOnDisk) {
     processor();
     away_ = true;
