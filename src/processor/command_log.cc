@@ -50,6 +50,10 @@ std::string encode_step(RecordKind kind, StepNumber step, const core::Command& c
     return encode_versioned(step_version, record);
 }
 
+std::string encode_settlement(StepNumber step) {
+    return encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step});
+}
+
 LoggedRows rows_of(StepRecord record) {
     LoggedRows rows{.objects = {},
                     .operation = std::move(record.operation),
@@ -125,19 +129,20 @@ Task<void> CommandLog::outcome(StepNumber step, core::Command record, LoggedRows
     co_return Result<void>{};
 }
 
-std::string CommandLog::settlement_of(StepNumber step) {
+void CommandLog::may_release(StepNumber step) {
     if (auto found = open_.find(step); found != open_.end()) found->second = true;
-    return encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step});
 }
 
 void CommandLog::settled(StepNumber step) {
-    auto record = std::make_shared<Pending>(loop_, settlement_of(step));
+    may_release(step);
+    auto record = std::make_shared<Pending>(loop_, encode_settlement(step));
     record->must_be_durable = false;
     enqueue(std::move(record));
 }
 
 Task<void> CommandLog::withdraw(StepNumber step, Deadline deadline) {
-    CO_TRY_VOID(co_await append(settlement_of(step), deadline));
+    CO_TRY_VOID(co_await append(encode_settlement(step), deadline));
+    may_release(step); // not before: where that fails, the step goes on
     co_return Result<void>{};
 }
 

@@ -83,7 +83,7 @@ class CommandLog {
     CommandLog(net::Loop& loop, Offload& offload, std::shared_ptr<Journal> journal);
     Result<void> recover();
     Task<StepNumber> append(std::string record, Deadline deadline);
-    std::string settlement_of(StepNumber step);
+    void may_release(StepNumber step);
     void enqueue(std::shared_ptr<Pending> pending);
     Task<void> write();
 

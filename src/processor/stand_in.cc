@@ -349,7 +349,7 @@ void StandIn::refuse(Payment& payment, Step& step, Error error) {
     std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
     forget_idle(payment);
     step.live = false;
-    if (error.kind == ErrorClass::Io) error.kind = ErrorClass::Unavailable; // nothing was done
+    if (error.kind == ErrorClass::Io) error.kind = ErrorClass::Unknown; // the disk may have it
     step.answer = fail(std::move(error));
     step.answered.set();
 }
