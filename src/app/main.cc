@@ -8,6 +8,7 @@
 #include "app/node.h"
 #include "app/pool.h"
 #include "app/serve.h"
+#include "app/standin.h"
 #include "app/switchover.h"
 #include "app/up.h"
 #include "base/env.h"
@@ -279,6 +280,30 @@ void declare_attempts(CLI::App& app, Action& action) {
 }
 
 void declare_doctor(CLI::App& app, Action& action) {
+void declare_standin(CLI::App& app, Action& action) {
+    static StandInQuery query;
+    CLI::App* command = app.add_subcommand(
+        "standin", "What was accepted without the database and is not settled; needs no database");
+    command->require_subcommand(1);
+    const auto declare = [&](const char* name, const char* what,
+                             Result<void> (*run)(const StandInQuery&)) {
+        CLI::App* each = command->add_subcommand(name, what);
+        each->add_option("--data", query.data, "Data directory of `holdfast up`");
+        each->callback([&action, run] { action = [run] { return run(query); }; });
+        return each;
+    };
+    declare("status", "Each command log: who has it, and how much is in it", standin_status)
+        ->add_flag("--json", query.json);
+    declare("export", "Each payment as a line of JSON, to compare with the acquirer's books",
+            standin_export);
+    CLI::App* drain =
+        declare("drain", "Wait until all is settled; else say what is in the way", standin_drain);
+    drain->add_flag("--json", query.json);
+    drain->add_option("--timeout", query.timeout_s, "Seconds to wait at most")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+}
+
     static DoctorOptions options;
     static bool reference = false;
     CLI::App* command =
@@ -375,6 +400,7 @@ int run(int argc, char** argv) {
     declare_doctor(app, action);
     declare_config(app, action);
     declare_drill(app, action);
+    declare_standin(app, action);
     declare_routes(app, action);
     CLI11_PARSE(app, argc, argv);
     forbid_dumps();

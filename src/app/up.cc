@@ -105,6 +105,8 @@ class Platform {
     std::vector<PortReservation> ports_;
     std::uint16_t api_port_ = 0, acquirer_port_ = 0;
     std::vector<Endpoint> serving_;
+    /// Of all processes: that of the background is started last.
+    std::string metrics_url() const { return local_url(serving_.back().admin_port) + "/metrics"; }
     TestAccount account_;
 };
 
@@ -382,8 +384,9 @@ Result<void> Platform::announce() {
         w.field("standby_url", standby_url);
         w.field("acquirer_url", local_url(acquirer_port_));
         w.field("acquirer_admin_token", admin_token.reveal());
-        w.field("metrics_url", local_url(serving_.back().admin_port) + "/metrics");
+        w.field("metrics_url", metrics_url());
         w.end_object();
+    here.field("metrics_url", metrics_url());
         TRY_VOID(write_file_durably(options_.ready_file, std::move(w).take() + "\n", 0600));
     }
     fmt::print(
@@ -391,14 +394,14 @@ Result<void> Platform::announce() {
         "  Holdfast takes payments.\n\n"
         "    API        {0}\n"
         "    test key   {1}\n"
-        "    metrics    {2}/metrics\n"
+        "    metrics    {2}\n"
         "    acquirer   {3}\n"
         "    data       {4}\n\n"
         "  Try it:\n\n"
         "    curl {0}/v1/payment_intents -u {1}: \\\n"
         "      -d amount=1099 -d currency=usd -d payment_method=pm_card_visa -d confirm=true\n\n"
         "  ctrl-C stops everything in order.\n",
-        local_url(api_port_), account_.secret_key.reveal(), local_url(serving_.back().admin_port),
+        local_url(api_port_), account_.secret_key.reveal(), metrics_url(),
         local_url(acquirer_port_), data_.path());
     std::fflush(stdout);
     return {};

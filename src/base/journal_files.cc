@@ -10,6 +10,8 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include <fcntl.h>
@@ -213,6 +215,24 @@ class RealFiles final : public JournalFiles {
 
 std::unique_ptr<JournalFiles> journal_directory(std::string path) {
     return std::make_unique<RealFiles>(std::move(path));
+}
+
+std::optional<int> journal_holder(const std::string& path) {
+    struct stat status{};
+    if (::stat(fmt::format("{}/{}", path, lock_name).c_str(), &status) != 0) return std::nullopt;
+    // "1: FLOCK  ADVISORY  WRITE 4711 fe:00:1835044 0 EOF". The device there is the kernel's own
+    // number, which stat() of some file systems does not tell: the inode has to do.
+    const std::string inode = fmt::format(":{}", status.st_ino);
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);) {
+        std::istringstream words(line);
+        std::string number, kind, mode, access, file;
+        int pid = 0;
+        if (words >> number >> kind >> mode >> access >> pid >> file && kind == "FLOCK" &&
+            file.ends_with(inode))
+            return pid;
+    }
+    return std::nullopt;
 }
 
 } // namespace holdfast

@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,5 +80,10 @@ class JournalFiles {
 /// A directory of a real file system; files have mode 0600, the directory 0700 when it is made
 /// here.
 std::unique_ptr<JournalFiles> journal_directory(std::string path);
+
+/// The process that has the journal in that directory, as the kernel's table of locks (proc(5),
+/// /proc/locks) says: asking the lock itself could be in the way of one that starts. Empty: nobody
+/// whom we can see.
+std::optional<int> journal_holder(const std::string& path);
 
 } // namespace holdfast

@@ -39,6 +39,16 @@ class JournalDirectory : public testing::Test {
     std::string folder_;
 };
 
+TEST_F(JournalDirectory, ItsHolderIsKnownWithoutAskingTheLock) {
+    EXPECT_FALSE(journal_holder(folder_));
+    {
+        auto journal = open();
+        ASSERT_TRUE(journal) << to_string(journal.error());
+        EXPECT_EQ(journal_holder(folder_), getpid());
+    }
+    EXPECT_FALSE(journal_holder(folder_)) << "the file is there, and nobody has it";
+}
+
 TEST_F(JournalDirectory, HoldsAJournal) {
     {
         auto journal = open();

@@ -1,67 +1,16 @@
 #include "processor/command_log.h"
 
-#include "base/codec.h"
 #include "base/log.h"
-#include "core/names.h"
 #include "net/offload_await.h"
 
 #include <utility>
 
 namespace holdfast::processor {
 
-enum class RecordKind : std::uint8_t { Accepted, Outcome, Settled };
-constexpr RecordKind last_enumerator(RecordKind) { return RecordKind::Settled; }
-
-struct LoggedObject {
-    core::ObjectKind kind = core::ObjectKind::PaymentIntent;
-    std::string bytes;
-};
-template <class A> void fields(A& archive, LoggedObject& v) { archive(v.kind, v.bytes); }
-
-/// One record of the Journal.
-struct StepRecord {
-    RecordKind kind = RecordKind::Accepted;
-    StepNumber step = 0; ///< of an outcome and a settlement
-    std::string command; ///< core::encode
-    std::vector<LoggedObject> objects;
-    std::string operation;
-    std::string answer;
-};
-template <class A> void fields(A& archive, StepRecord& v) {
-    archive(v.kind, v.step, v.command, v.objects, v.operation, v.answer);
-}
-
 namespace {
 
-constexpr std::uint8_t step_version = 1;
 /// A disk that takes longer is broken.
 constexpr Duration write_timeout = std::chrono::seconds{60};
-
-std::string encode_step(RecordKind kind, StepNumber step, const core::Command& command,
-                        LoggedRows rows) {
-    StepRecord record{.kind = kind,
-                      .step = step,
-                      .command = core::encode(command),
-                      .objects = {},
-                      .operation = std::move(rows.operation),
-                      .answer = std::move(rows.answer)};
-    for (core::Snapshot& object : rows.objects)
-        record.objects.push_back({object.kind, std::move(object.bytes)});
-    return encode_versioned(step_version, record);
-}
-
-std::string encode_settlement(StepNumber step) {
-    return encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step});
-}
-
-LoggedRows rows_of(StepRecord record) {
-    LoggedRows rows{.objects = {},
-                    .operation = std::move(record.operation),
-                    .answer = std::move(record.answer)};
-    for (LoggedObject& object : record.objects)
-        rows.objects.push_back({object.kind, std::move(object.bytes)});
-    return rows;
-}
 
 } // namespace
 
@@ -85,46 +34,28 @@ Result<std::unique_ptr<CommandLog>> CommandLog::create(net::Loop& loop, Offload&
 }
 
 Result<void> CommandLog::recover() {
+    LoggedSteps steps;
     JournalReader reader = journal_->read(0);
     while (true) {
-        TRY(const std::optional<JournalRecord> raw, reader.next());
-        if (!raw) break;
-        TRY(StepRecord record, decode_versioned<StepRecord>(raw->payload, step_version, "step"));
-        if (record.kind == RecordKind::Settled) {
-            recovered_.erase(record.step);
-            continue;
-        }
-        TRY(core::Command command, core::decode_command(record.command));
-        if (record.kind == RecordKind::Accepted) {
-            recovered_.insert_or_assign(raw->sequence,
-                                        LoggedStep{.number = raw->sequence,
-                                                   .command = std::move(command),
-                                                   .outcome = {},
-                                                   .rows = rows_of(std::move(record))});
-            continue;
-        }
-        auto step = recovered_.find(record.step);
-        if (step == recovered_.end()) continue; // settled, and its beginning is released
-        step->second.outcome = std::move(command);
-        step->second.rows = rows_of(std::move(record));
+        TRY(const std::optional<JournalRecord> record, reader.next());
+        if (!record) break;
+        TRY_VOID(steps.take(*record));
     }
+    recovered_ = std::move(steps.open());
     for (const auto& [number, step] : recovered_) open_.emplace(number, false);
     stats_ = journal_->stats();
     return {};
 }
 
 Task<StepNumber> CommandLog::accept(core::Command command, LoggedRows rows, Deadline deadline) {
-    CO_TRY(
-        StepNumber number,
-        co_await append(encode_step(RecordKind::Accepted, 0, command, std::move(rows)), deadline));
+    CO_TRY(StepNumber number, co_await append(accepted_record(command, std::move(rows)), deadline));
     open_.emplace(number, false);
     co_return number;
 }
 
 Task<void> CommandLog::outcome(StepNumber step, core::Command record, LoggedRows rows,
                                Deadline deadline) {
-    auto written =
-        co_await append(encode_step(RecordKind::Outcome, step, record, std::move(rows)), deadline);
+    auto written = co_await append(outcome_record(step, record, std::move(rows)), deadline);
     if (!written) co_return fail(std::move(written).error());
     co_return Result<void>{};
 }
@@ -135,13 +66,13 @@ void CommandLog::may_release(StepNumber step) {
 
 void CommandLog::settled(StepNumber step) {
     may_release(step);
-    auto record = std::make_shared<Pending>(loop_, encode_settlement(step));
+    auto record = std::make_shared<Pending>(loop_, settled_record(step));
     record->must_be_durable = false;
     enqueue(std::move(record));
 }
 
 Task<void> CommandLog::withdraw(StepNumber step, Deadline deadline) {
-    CO_TRY_VOID(co_await append(encode_settlement(step), deadline));
+    CO_TRY_VOID(co_await append(settled_record(step), deadline));
     may_release(step); // not before: where that fails, the step goes on
     co_return Result<void>{};
 }

@@ -10,11 +10,11 @@
 //
 // append() returns when the record is on the disk; many that wait share one sync. note() does not
 // wait: a `settled` that a crash loses is settled again, which changes nothing. Whoever opens the
-// log gets what is not settled, in the order of acceptance.
+// log gets what is not settled, in the order of acceptance; what records look like, and how to read
+// them beside the process that has the log, is logged_steps.h.
 //
-// Records hold no card data, only the vault's tokens; the Journal below encrypts them all. A step
-// is known by the Journal's sequence of its `accepted`; segments are released once everything in
-// them is settled.
+// Records hold no card data, only the vault's tokens; the Journal below encrypts them all. Segments
+// are released once everything in them is settled.
 //
 // Failure: those of base/journal.h. Overload "journal_full": nothing was written, later ones may
 // fit. Io "journal_failed": nothing can be accepted any more; what is in it is still drained.
@@ -22,12 +22,10 @@
 // Thread: that of the Loop. The Journal is used by this class alone, one job at a time on the
 // Offload.
 
-#include "base/journal.h"
 #include "base/offload.h"
-#include "core/answer.h"
-#include "core/command.h"
 #include "net/gate.h"
 #include "net/timer.h"
+#include "processor/logged_steps.h"
 
 #include <map>
 #include <memory>
@@ -40,28 +38,10 @@ namespace holdfast::processor {
 using net::Deadline;
 using net::Task;
 
-/// A step's number.
-using StepNumber = std::uint64_t;
-
-/// The rows as they are after a record: what this instance answers from.
-struct LoggedRows {
-    std::vector<core::Snapshot> objects; ///< payment, payment method, charge
-    std::string operation;               ///< core::encode_operation; empty: none
-    std::string answer;                  ///< core::encode_answer; empty: none
-};
-
-/// What the log says of one step.
-struct LoggedStep {
-    StepNumber number = 0;
-    core::Command command;
-    std::optional<core::Command> outcome; ///< RecordOutcome
-    LoggedRows rows;                      ///< after the last record
-};
-
 class CommandLog {
   public:
-    /// `journal` was just opened; blocks the thread. Errors: those of reading it; Invalid
-    /// "step_corrupt", "step_version".
+    /// `journal` was just opened; blocks the thread. Errors: those of reading it and of
+    /// LoggedSteps.
     static Result<std::unique_ptr<CommandLog>> create(net::Loop& loop, Offload& offload,
                                                       std::shared_ptr<Journal> journal);
 

@@ -17,6 +17,8 @@ constexpr Duration retry_cap = std::chrono::seconds{2};
 constexpr Duration log_timeout = std::chrono::seconds{60};
 constexpr std::size_t recent_rows_max = 20'000;
 
+using Decision = StandInMetrics::Decision;
+
 Error unable(std::string message) {
     return {.kind = ErrorClass::Unavailable,
             .code = "stand_in_unable",
@@ -157,6 +159,25 @@ void StandIn::ended() {
     work_.set();
 }
 
+/// A line each, with what a payment can be followed by: its id, its request, its step of the log
+/// and its reference at the acquirer.
+void StandIn::decided(StandInMetrics::Decision decision, const core::Command& command,
+                      const Step* step, std::string_view why) {
+    metrics_.decided(decision);
+    const core::Operation* held = step != nullptr && step->operation ? &*step->operation : nullptr;
+    log::info("stand_in_decided",
+              {{"decision", StandInMetrics::name_of(decision)},
+               {"payment", payment_of(command)},
+               {"account", command.account},
+               log::request(command.request.request_id),
+               {"command", core::name_of(command)},
+               {"step", step != nullptr ? step->number : 0},
+               {"reference", held != nullptr ? held->id.str() : std::string()},
+               {"amount", held != nullptr ? held->amount.minor : 0},
+               {"currency", held != nullptr ? held->amount.currency.code() : std::string_view()},
+               {"why", why}});
+}
+
 // --- Deciding ---------------------------------------------------------------------------------
 
 Result<core::UnitOfWork> StandIn::load(const Payment& payment, const core::Command& command) const {
@@ -279,12 +300,13 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
         if (before->live) break; // its outcome is open: decided by the rules
     }
     payment = payment_for(key); // it may have been drained meanwhile
-    auto decided = decide_step(*payment, std::move(command));
-    if (!decided) {
+    auto step_made = decide_step(*payment, command);
+    if (!step_made) {
         forget_idle(*payment);
-        co_return fail(std::move(decided).error());
+        decided(Decision::Refused, command, nullptr, step_made.error().code);
+        co_return fail(std::move(step_made).error());
     }
-    StepPtr step = *decided;
+    StepPtr step = *step_made;
     if (step->answer && !step->work.payment_intents.dirty()) { // it was answered before
         forget_idle(*payment);
         co_return *step->answer;
@@ -312,6 +334,7 @@ Task<Outcome> StandIn::pay_away(core::Operation operation, core::Command record)
     auto work = load(*payment, record);
     auto verdict = work ? decide(record, *work) : Result<core::Verdict>(fail(work.error()));
     auto step = std::make_shared<Step>(loop_);
+    step->command = record;
     step->before = std::move(before);
     payment->steps.push_back(step);
     if (!verdict || !verdict->answer) {
@@ -319,7 +342,6 @@ Task<Outcome> StandIn::pay_away(core::Operation operation, core::Command record)
         refuse(*payment, *step, error);
         co_return fail(std::move(error));
     }
-    step->command = record;
     step->work = std::move(*work);
     step->answer = Outcome{.answer = std::move(*verdict->answer)};
     CO_TRY_VOID(co_await carry_out(payment, step));
@@ -344,7 +366,7 @@ Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
 
 /// It shall not have been: the payment is as before.
 void StandIn::refuse(Payment& payment, Step& step, Error error) {
-    metrics_.decided(StandInMetrics::Decision::Refused);
+    decided(Decision::Refused, step.command, &step, error.code);
     payment.rows = step.before;
     std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
     forget_idle(payment);
@@ -376,10 +398,10 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
                    outcome.error().code != "cancelled") {
             co_return co_await withdraw(payment, step, std::move(outcome).error());
         } else {
-            metrics_.decided(StandInMetrics::Decision::Unknown);
+            decided(Decision::Unknown, step->command, step.get(), outcome.error().code);
         }
     } else {
-        metrics_.decided(StandInMetrics::Decision::Accepted);
+        decided(Decision::Accepted, step->command, step.get());
     }
     step->live = false;
     step->answered.set();
@@ -466,14 +488,11 @@ Task<void> StandIn::note_outcome(PaymentPtr payment, StepPtr step, core::Operati
     auto written =
         co_await log_->outcome(step->number, record, logged(work, &operation, verdict.answer),
                                Deadline::after(log_timeout));
-    metrics_.decided(declined ? StandInMetrics::Decision::Declined
-                              : StandInMetrics::Decision::Approved);
+    decided(declined ? Decision::Declined : Decision::Approved, step->command, step.get(),
+            written ? std::string_view() : std::string_view(written.error().code));
     if (!written) co_return Result<void>{}; // `processing` is true whatever the disk does
     take(work, *payment);
     if (verdict.answer) step->answer = Outcome{.answer = std::move(*verdict.answer)};
-    log::info(
-        "stand_in_decided",
-        {{"payment", payment_of(record)}, {"account", operation.account}, {"declined", declined}});
     co_return Result<void>{};
 }
 

@@ -124,6 +124,8 @@ class StandIn {
     Task<void> note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome);
     void take(const core::UnitOfWork& work, Payment& payment);
     void refuse(Payment& payment, Step& step, Error error);
+    void decided(StandInMetrics::Decision decision, const core::Command& command, const Step* step,
+                 std::string_view why = {});
 
     Result<void> take_up(CommandLog& log);
     Task<void> drain();

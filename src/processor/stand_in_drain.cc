@@ -138,6 +138,12 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
         }
         if (!drained || *drained == Drained::Later) break;
         *drained == Drained::Adopted ? metrics_.adopted() : metrics_.superseded();
+        log::info("stand_in_drained",
+                  {{"payment", payment_of(step->command)},
+                   {"account", step->command.account},
+                   log::request(step->command.request.request_id),
+                   {"step", step->number},
+                   {"result", *drained == Drained::Adopted ? "adopted" : "superseded"}});
         step->log->settled(step->number);
         payment->steps.pop_front();
     }

@@ -18,6 +18,10 @@ Counter& drained(Registry& registry, const char* result) {
 
 } // namespace
 
+std::string_view StandInMetrics::name_of(Decision decision) {
+    return decision_names[static_cast<std::size_t>(decision)];
+}
+
 StandInMetrics::StandInMetrics(Registry* registry)
     : own_(registry == nullptr ? std::make_unique<Registry>() : nullptr),
       registry_(registry == nullptr ? *own_ : *registry),

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace holdfast::processor {
 
@@ -20,6 +21,8 @@ class StandInMetrics {
         Unauthorized,
         Refused
     };
+
+    static std::string_view name_of(Decision decision);
 
     explicit StandInMetrics(Registry* registry);
 

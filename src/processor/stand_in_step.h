@@ -5,9 +5,6 @@
 
 #include "processor/stand_in.h"
 
-#include <concepts>
-#include <type_traits>
-
 namespace holdfast::processor {
 
 /// One command, from its decision until the database has it.
@@ -39,25 +36,6 @@ struct StandIn::Payment {
     Error damage;
     net::Event drained;
 };
-
-/// The payment that a command is about; nil when it is about none.
-inline Id<core::PaymentIntent> payment_of(const core::Command& command) {
-    return std::visit(
-        [](const auto& body) -> Id<core::PaymentIntent> {
-            using Body = std::remove_cvref_t<decltype(body)>;
-            if constexpr (std::same_as<Body, core::CreatePaymentIntent>)
-                return body.payment_intent.id;
-            else if constexpr (requires { body.payment_intent; })
-                return body.payment_intent;
-            else if constexpr (requires {
-                                   { body.id } -> std::convertible_to<Id<core::PaymentIntent>>;
-                               })
-                return body.id;
-            else
-                return {};
-        },
-        command.body);
-}
 
 inline core::RowKey payment_key(const core::Command& command) {
     return {command.account, payment_of(command).uuid()};

@@ -1,4 +1,7 @@
+#include "base/log.h"
 #include "processor/processor_fixture.h"
+
+#include <fmt/format.h>
 
 namespace holdfast::processor {
 namespace {
@@ -369,6 +372,52 @@ TEST_F(StandInTest, WhatTheAcquirerTakesNoMoreIsLeftToTheDrain) {
     connector_.executions.clear();
     sim_.run_for(seconds{20});
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
+TEST_F(StandInTest, ItsLogIsReadWithoutTakingIt) {
+    processor();
+    away_ = true;
+    ASSERT_TRUE(pay(create(1, false)).has_value());
+    ASSERT_TRUE(pay(create(2)).has_value());
+    connector_.executions.push_back(AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}});
+    ASSERT_TRUE(pay(create(3)).has_value());
+    connector_.executions.push_back(ScriptedConnector::unknown());
+    ASSERT_TRUE(pay(create(4)).has_value());
+    const auto states = [&] {
+        std::vector<StepState> found;
+        auto steps = read_command_log(*disk_.mount(), SecretString{"secret of the command log"});
+        EXPECT_TRUE(steps.has_value());
+        for (const auto& [number, step] : *steps) {
+            const auto summary = summary_of(step);
+            EXPECT_EQ(summary->account, account_.id);
+            EXPECT_EQ(summary->payment, payment_of(static_cast<int>(found.size()) + 1));
+            found.push_back(summary->state);
+        }
+        return found;
+    };
+    EXPECT_EQ(states(), (std::vector{StepState::Created, StepState::Approved, StepState::Declined,
+                                     StepState::Unknown}));
+    database_returns();
+    EXPECT_TRUE(states().empty());
+}
+
+TEST_F(StandInTest, EachDecisionIsALineOfTheLog) {
+    processor();
+    away_ = true;
+    ASSERT_TRUE(pay(create(1)).has_value());
+    ASSERT_FALSE(pay(confirm(2, 3)).has_value());
+    database_returns();
+    const std::string lines = log::recorded_json();
+    const auto said = [&](std::string_view event, std::string_view what, int payment) {
+        const std::string begin = fmt::format(R"("event":"{}","{})", event, what);
+        const std::size_t at = lines.rfind(begin);
+        if (at == std::string::npos) return false;
+        return lines.substr(at, lines.find('\n', at) - at).contains(payment_of(payment).str());
+    };
+    EXPECT_TRUE(said("stand_in_decided", R"(decision":"approved")", 1)) << lines;
+    EXPECT_TRUE(said("stand_in_decided", R"(decision":"refused")", 2)) << lines;
+    EXPECT_TRUE(said("stand_in_drained", "payment", 1)) << lines;
 }
 
 TEST_F(StandInTest, NothingIsSentThatIsNotOnDisk) {

@@ -63,6 +63,56 @@ test('payments go on while the whole database is gone', { timeout: 300_000 }, as
   }
 });
 
+/// What the acquirer has booked, by reference.
+async function acquirerLines(ready) {
+  const lines = new Map();
+  for (let after = ''; ; ) {
+    const response = await fetch(
+      `${ready.acquirer_url}/admin/lines?limit=1000${after && `&after=${after}`}`,
+      { headers: { Authorization: `Bearer ${ready.acquirer_admin_token}` } },
+    );
+    const page = (await response.json()).lines;
+    if (page.length === 0) return lines;
+    for (const line of page) lines.set(line.reference, line);
+    after = page.at(-1).position;
+  }
+}
+
+/// What an operator sees when nothing runs: every payment that was promised, and what to do.
+async function reconcile(platform, processing) {
+  const status = await platform.command('standin', 'status', '--json');
+  assert.equal(status.code, 0, status.err);
+  const { running, logs } = JSON.parse(status.out);
+  assert.equal(running, false);
+  assert.deepEqual(
+    logs.map(({ name, pid }) => [name, pid]),
+    [
+      ['pay-1', null],
+      ['pay-2', null],
+    ],
+  );
+  const exported = await platform.command('standin', 'export');
+  const steps = exported.out.trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(steps.length, logs[0].open + logs[1].open);
+  const approved = new Map(
+    steps.filter(({ state }) => state === 'approved').map((step) => [step.payment, step]),
+  );
+  const lines = await acquirerLines(platform.ready);
+  for (const { payment } of processing) {
+    const step = approved.get(payment);
+    assert.ok(step, `${payment} was promised`);
+    const line = lines.get(step.reference);
+    assert.equal(line?.finding, 'approved', `${step.reference} is in the acquirer's books`);
+    assert.equal(line.amount, step.amount);
+  }
+  const drain = await platform.command('standin', 'drain', '--timeout', '0', '--json');
+  assert.equal(drain.code, 1);
+  const { drained, obstacles } = JSON.parse(drain.out);
+  assert.equal(drained, false);
+  assert.equal(obstacles.length, logs.filter(({ open }) => open > 0).length);
+  assert.match(obstacles[0], /`holdfast up` drains it/);
+}
+
 test('what a process has left is settled by another one', { timeout: 300_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
@@ -83,8 +133,12 @@ test('what a process has left is settled by another one', { timeout: 300_000 }, 
     signal([...pidsOf('pay-'), ...pidsOf('background'), ...pidsOf('postgres-')], 'SIGKILL');
     const logs = () => readdirSync(join(platform.directory, 'data', 'command-log'));
     assert.deepEqual(logs().sort(), ['pay-1', 'pay-2']);
+    await reconcile(platform, processing);
     platform.args.splice(platform.args.indexOf('--instances') + 1, 1, '1');
     await platform.launch();
+    const drained = await platform.command('standin', 'drain', '--timeout', '60');
+    assert.equal(drained.code, 0, drained.err);
+    assert.equal((await platform.command('standin', 'export')).out, '');
     const { succeeded } = await settle(platform, shop);
     assert.ok(succeeded >= processing.length);
   } finally {
