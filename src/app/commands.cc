@@ -280,6 +280,7 @@ Result<Target> resolved(Target target) {
     TRY_VOID(fill(target.database_url, "database_url"));
     TRY_VOID(fill(target.acquirer_url, "acquirer_url"));
     TRY_VOID(fill(target.acquirer_secret_file, "acquirer_secret_file"));
+    if (auto allow = json_text(json, "doctor_allow")) target.doctor_allow = std::move(*allow);
     return target;
 }
 

@@ -18,6 +18,7 @@ struct Target {
     std::string database_url;
     std::string acquirer_url;
     std::string acquirer_secret_file;
+    std::string doctor_allow; ///< of the `up` that runs there
 };
 /// Fills in what was not named from DATA/platform.json. Error NotFound "platform_missing".
 Result<Target> resolved(Target target);

@@ -124,6 +124,7 @@ void declare_serve(CLI::App& app, Action& action) {
     command->add_option("--attempt-log", options.attempt_log,
                         "directory of the log of everybody who wanted to pay");
     command->add_option("--peer", options.peers, "name=port of another process' admin port");
+    command->add_flag("--checked", options.checked)->group(""); // for `up`
     add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });
 }
@@ -279,7 +280,6 @@ void declare_attempts(CLI::App& app, Action& action) {
     command->callback([&action] { action = [] { return show_attempts(options); }; });
 }
 
-void declare_doctor(CLI::App& app, Action& action) {
 void declare_standin(CLI::App& app, Action& action) {
     static StandInQuery query;
     CLI::App* command = app.add_subcommand(
@@ -304,6 +304,7 @@ void declare_standin(CLI::App& app, Action& action) {
         ->capture_default_str();
 }
 
+void declare_doctor(CLI::App& app, Action& action) {
     static DoctorOptions options;
     static bool reference = false;
     CLI::App* command =
@@ -325,6 +326,8 @@ void declare_standin(CLI::App& app, Action& action) {
     command->add_option("--patroni", options.patroni,
                         "Patroni's configuration file, or host:port of its REST API, if there is "
                         "none in /etc/patroni");
+    command->add_option("--command-log", options.command_log,
+                        "Command log of a `serve` on this machine that no `up` has started");
     command->add_flag("--json", options.json);
     command->add_flag("--reference", reference, "All rules as Markdown instead");
     add_settings(command, options.settings);
@@ -397,10 +400,10 @@ int run(int argc, char** argv) {
     declare_switchover(app, action);
     declare_pool(app, action);
     declare_attempts(app, action);
+    declare_standin(app, action);
     declare_doctor(app, action);
     declare_config(app, action);
     declare_drill(app, action);
-    declare_standin(app, action);
     declare_routes(app, action);
     CLI11_PARSE(app, argc, argv);
     forbid_dumps();

@@ -7,6 +7,7 @@
 #include "app/pool_follower.h"
 #include "app/readiness.h"
 #include "app/signals.h"
+#include "app/start_check.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/process_metrics.h"
@@ -60,6 +61,7 @@ class Process {
     Registry& registry() { return registry_; }
 
   private:
+    Task<void> ask_doctor(std::string database_url);
     Task<void> open_store();
     void open_directory_copy();
     Task<void> load_directory(Deadline deadline);
@@ -124,6 +126,15 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
     missing.status = 404;
     missing.body = "This port has /livez, /readyz and /metrics.\n";
     co_return missing;
+}
+
+/// Without a URL: the servers may be away.
+Task<void> Process::ask_doctor(std::string database_url) {
+    if (options_.checked) co_return Result<void>{};
+    StartPlan plan{.database_url = std::move(database_url)};
+    if (takes_payments() && !options_.command_log.empty())
+        plan.command_logs = command_log_of_one(options_.command_log);
+    co_return co_await check_start(loop_, offload_, config_, std::move(plan));
 }
 
 Task<void> Process::open_store() {
@@ -332,7 +343,9 @@ Task<void> Process::refresh_accounts() {
 Task<void> Process::start() {
     CO_TRY(auto id_secret, read_secret_file(options_.id_secret_file));
     identity_.emplace(id_secret);
+    CO_TRY_VOID(co_await ask_doctor({}));
     CO_TRY_VOID(co_await open_store());
+    CO_TRY_VOID(co_await ask_doctor(options_.database_url));
     CO_TRY_VOID(co_await start_processor());
     CO_TRY_VOID(co_await start_http());
     CO_TRY_VOID(background_.spawn(refresh_accounts()));

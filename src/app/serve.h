@@ -37,6 +37,7 @@ struct ServeOptions {
     std::vector<std::string> left_logs; ///< command logs of processes that are not started any more
     std::string command_log;            ///< directory; empty: no stand-in processing
     std::vector<std::string> peers;     ///< name=port of the admin ports of other processes
+    bool checked = false;               ///< `up` has asked the doctor for all it starts
 };
 
 Result<void> serve(const ServeOptions& options);

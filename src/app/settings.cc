@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "base/journal.h"
+#include "guard/doctor_rules.h"
 
 #include <fmt/format.h>
 
@@ -156,6 +157,12 @@ constexpr ConfigKey schema[] = {
      .max = 100,
      .unit = "%",
      .doc = "Calls to the acquirer that may be repeats, per hundred; ten a second always may."},
+    {.name = "doctor.allow",
+     .type = ConfigType::Text,
+     .fallback = "",
+     .max = 2'000,
+     .doc = "Rules of the doctor, with commas, that don't refuse a start though they fail; each is "
+            "logged."},
 };
 
 } // namespace
@@ -168,6 +175,10 @@ Result<Config> load_settings(const SettingsInput& input) {
     sources.file_path = input.file;
     sources.environment = environment_variables("HOLDFAST_");
     TRY(Config config, Config::load(schema, sources));
+    if (auto allowed = guard::parse_rules(config.text("doctor.allow")); !allowed)
+        return fail(ErrorClass::Invalid, "config_invalid_value",
+                    fmt::format("doctor.allow ({}): {}", config.origin("doctor.allow").where,
+                                allowed.error().message));
     if (config.integer("db.pool_min") > config.integer("db.pool_max"))
         return fail(ErrorClass::Invalid, "config_invalid_value",
                     fmt::format("db.pool_min {} ({}) is more than db.pool_max {} ({})",

@@ -5,6 +5,7 @@
 #include "app/data_directory.h"
 #include "app/pool_settings.h"
 #include "app/port_reservation.h"
+#include "app/start_check.h"
 #include "app/supervisor.h"
 #include "base/files.h"
 #include "base/json_writer.h"
@@ -42,6 +43,18 @@ constexpr int instances_max = 64;
 void say(std::string_view text) {
     fmt::print(stderr, "holdfast: {}\n", text);
     std::fflush(stderr);
+}
+
+/// Without a URL: the servers do not run yet.
+Result<void> ask_doctor(const Config& config, const UpOptions& options, const std::string& data,
+                        const std::string& database_url) {
+    net::Loop loop{1}; // outlives the thread that wakes it
+    Offload offload({.threads = 1});
+    return net::block_on(loop, check_start(loop, offload, config,
+                                           {.instances = options.instances,
+                                            .data = data,
+                                            .database_url = database_url,
+                                            .command_logs = command_logs_of_all(data)}));
 }
 
 /// One start of the platform: what `up` holds while it runs.
@@ -92,6 +105,8 @@ class Platform {
     std::string local_url(std::uint16_t port) const {
         return fmt::format("http://{}:{}", options_.address, port);
     }
+    /// Of all processes: that of the background is started last.
+    std::string metrics_url() const { return local_url(serving_.back().admin_port) + "/metrics"; }
 
     Env& env_;
     net::Loop& loop_;
@@ -105,8 +120,6 @@ class Platform {
     std::vector<PortReservation> ports_;
     std::uint16_t api_port_ = 0, acquirer_port_ = 0;
     std::vector<Endpoint> serving_;
-    /// Of all processes: that of the background is started last.
-    std::string metrics_url() const { return local_url(serving_.back().admin_port) + "/metrics"; }
     TestAccount account_;
 };
 
@@ -294,6 +307,7 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
     TRY(std::string id_secret, data_.secret_file("id_secret"));
     TRY(std::string acquirer_secret, data_.secret_file("acquirer_secret"));
     std::vector<std::string> arguments{"serve",
+                                       "--checked",
                                        "--role",
                                        role,
                                        "--name",
@@ -371,7 +385,8 @@ Result<void> Platform::announce() {
     here.field("database_url", app_url());
     here.field("acquirer_url", local_url(acquirer_port_));
     here.field("acquirer_secret_file", data_.file("secrets/acquirer_secret"));
-    here.field("metrics_url", local_url(serving_.back().admin_port) + "/metrics");
+    here.field("metrics_url", metrics_url());
+    here.field("doctor_allow", config_.text("doctor.allow"));
     here.end_object();
     TRY_VOID(data_.write_private("platform.json", std::move(here).take() + "\n", false));
     if (!options_.ready_file.empty()) {
@@ -386,7 +401,6 @@ Result<void> Platform::announce() {
         w.field("acquirer_admin_token", admin_token.reveal());
         w.field("metrics_url", metrics_url());
         w.end_object();
-    here.field("metrics_url", metrics_url());
         TRY_VOID(write_file_durably(options_.ready_file, std::move(w).take() + "\n", 0600));
     }
     fmt::print(
@@ -416,6 +430,7 @@ Result<void> Platform::start() {
     else
         TRY_VOID(migrate(options_.database_url, say));
     TRY_VOID(aside([&]() -> Result<void> {
+        TRY_VOID(ask_doctor(config_, options_, data_.path(), app_url()));
         TRY(account_, ensure_test_account(env_, data_, app_url()));
         return {};
     }));
@@ -444,6 +459,9 @@ Result<void> up(const UpOptions& options) {
     static RealEnv env;
     TRY(Config config, load_settings(options.settings));
     const std::string path = data_directory_or_default(options.data);
+    TRY_VOID(ask_doctor(config, options, path, {}));
+    if (!config.is_default("doctor.allow"))
+        say(fmt::format("overridden, whatever comes of it: {}", config.text("doctor.allow")));
     net::Loop loop{1};
     if (options.fresh) {
         TRY(DataDirectory old, DataDirectory::open(env, path));

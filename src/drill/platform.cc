@@ -75,7 +75,9 @@ Result<void> Platform::spawn_supervisor(const std::string& port) {
     fs::remove(ready_file_, ignored);
     SpawnOptions spawn_options{
         .argv = {own_program(), "up", "--data", data_, "--port", port, "--instances",
-                 std::to_string(options_.instances), "--ready-file", ready_file_},
+                 std::to_string(options_.instances), "--ready-file", ready_file_,
+                 // It is to be thrown away, and a temporary directory may be anywhere.
+                 "--doctor-allow", "data_in_memory"},
         .log_path = directory_ + "/up.log"};
     spawn_options.argv.insert(spawn_options.argv.end(), options_.settings.begin(),
                               options_.settings.end());

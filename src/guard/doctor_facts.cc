@@ -5,6 +5,8 @@
 #include <cmath>
 #include <set>
 
+#include <sys/stat.h>
+
 namespace holdfast::guard {
 namespace {
 
@@ -17,6 +19,14 @@ std::uint32_t newest_timeline(const std::vector<Server>& servers) {
 }
 
 } // namespace
+
+bool Directory::writable_by(std::uint32_t uid) const {
+    const auto allows = [this](std::uint32_t needed) { return (mode & needed) == needed; };
+    if (read_only) return false;
+    if (uid == 0) return true;
+    if (uid == owner_uid) return allows(S_IWUSR | S_IXUSR);
+    return allows(S_IWGRP | S_IXGRP) || allows(S_IWOTH | S_IXOTH);
+}
 
 std::optional<std::int64_t> Server::number(std::string_view setting) const {
     const std::string_view value = text(setting);

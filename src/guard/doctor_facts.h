@@ -14,6 +14,7 @@
 
 #include "base/env.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -80,7 +81,23 @@ struct Directory {
     std::string path;
     std::string filesystem; ///< "tmpfs" or "ramfs" when it is in memory, else "disk"
     std::uint32_t owner_uid = 0;
+    std::uint32_t mode = 0755;   ///< who may do what, as stat(2) has it
+    bool read_only = false;      ///< its file system
+    std::uint64_t device = 0;    ///< of its file system; the same for all that fill up together
+    std::int64_t free_bytes = 0; ///< of its file system, for those who are not root
     bool volatile_memory() const { return filesystem != "disk"; }
+    /// Who may by a group is taken to be in it.
+    bool writable_by(std::uint32_t uid) const;
+};
+
+/// Where the processes of this machine keep what they decide without the database.
+struct CommandLogs {
+    Directory directory;  ///< of all of them, or of the one
+    bool writable = true; ///< by whom the processes run as
+    int count = 1;
+    std::int64_t bytes = 0;     ///< that they have now
+    std::int64_t bytes_max = 0; ///< that each may have
+    std::int64_t to_grow() const { return std::max<std::int64_t>(0, count * bytes_max - bytes); }
 };
 
 struct Server {
@@ -128,8 +145,9 @@ struct Patroni {
 
 struct Facts {
     Plan plan;
-    std::vector<Server> servers;            ///< each host of the URL
-    std::optional<Directory> data;          ///< of the platform
+    std::vector<Server> servers;   ///< each host of the URL
+    std::optional<Directory> data; ///< of the platform
+    std::optional<CommandLogs> command_logs;
     std::optional<bool> logind_removes_ipc; ///< empty: no logind on this machine
     std::optional<Patroni> patroni;
 

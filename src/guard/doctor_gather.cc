@@ -1,6 +1,5 @@
 #include "guard/doctor_gather.h"
 
-#include "guard/doctor_machine.h"
 #include "guard/doctor_patroni.h"
 #include "guard/doctor_sql.h"
 #include "net/offload_await.h"
@@ -11,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+
+#include <unistd.h>
 
 namespace holdfast::guard {
 namespace {
@@ -50,7 +51,8 @@ std::string name_of(const db::ConnectOptions& options) {
 
 /// What the URL and the pool say about our connections.
 void enter_connections(Plan& plan, const GatherOptions& options) {
-    const db::ConnectOptions& url = options.servers.front();
+    const db::ConnectOptions url =
+        options.servers.empty() ? db::ConnectOptions{} : options.servers.front();
     plan.statement_timeout = url.timeouts.statement;
     plan.lock_timeout = url.timeouts.lock;
     plan.idle_in_transaction_timeout = url.idle_in_transaction_timeout;
@@ -161,7 +163,7 @@ Task<void> Look::configuration(db::Connection& connection, Server& server, Deadl
 }
 
 Task<void> Look::sessions(db::Connection& connection, Server& server, Deadline deadline) {
-    const int samples = std::max(1, options_.samples);
+    const int samples = options_.samples;
     for (int i = 0; i < samples; ++i) {
         if (i > 0) CO_TRY_VOID(co_await net::sleep_for(options_.watching / samples));
         Pipeline ask{Effect::Read};
@@ -226,17 +228,23 @@ void enter_refusal(Server& server, const Error& error) {
 }
 
 /// What this machine says, without the servers. Errors: a file that was named can't be read.
-Result<Facts> look_at_machine(const std::string& root, const std::string& data_directory,
-                              const std::string& patroni) {
+Result<Facts> look_at_machine(const GatherOptions& options) {
     Facts facts;
-    if (!data_directory.empty()) facts.data = look_at_directory(data_directory);
-    facts.logind_removes_ipc = find_logind_removes_ipc(root);
+    const std::string& data = options.data_directory;
+    if (!data.empty()) facts.data = look_at_directory_to_be(data);
+    if (options.command_logs) {
+        // `up` gives its data to whom the processes run as.
+        const std::uint32_t uid = facts.data ? facts.data->owner_uid : ::geteuid();
+        facts.command_logs = look_at_command_logs(*options.command_logs, uid);
+    }
+    facts.logind_removes_ipc = find_logind_removes_ipc(options.root);
+    const std::string& patroni = options.patroni;
     if (patroni.empty())
-        facts.patroni = find_patroni(root);
+        facts.patroni = find_patroni(options.root);
     else if (is_address(patroni))
         facts.patroni = Patroni{.file = {}, .version = {}, .api = patroni, .agreed = {}};
     else
-        facts.patroni = read_patroni(patroni, root);
+        facts.patroni = read_patroni(patroni, options.root);
     if (!patroni.empty() && !facts.patroni)
         return fail(ErrorClass::NotFound, "patroni_file",
                     "the configuration of Patroni can't be read: " + patroni);
@@ -246,10 +254,7 @@ Result<Facts> look_at_machine(const std::string& root, const std::string& data_d
 } // namespace
 
 Task<Facts> gather(net::Loop& loop, Offload& offload, GatherOptions options, Deadline deadline) {
-    CHECK(!options.servers.empty());
-    auto machine = [root = options.root, data = options.data_directory, patroni = options.patroni] {
-        return look_at_machine(root, data, patroni);
-    };
+    auto machine = [options] { return look_at_machine(options); };
     CO_TRY(Facts facts, co_await net::offloaded(offload, std::move(machine), deadline));
     if (facts.patroni && !facts.patroni->api.empty()) // who does not answer is a fact, too
         (void)co_await ask_patroni(loop, offload, *facts.patroni,
@@ -271,6 +276,8 @@ Task<Facts> gather(net::Loop& loop, Offload& offload, GatherOptions options, Dea
     }
     if (facts.plan.instances == 0)
         facts.plan.instances = std::max(1, instances_running(facts.servers));
+    if (facts.command_logs && facts.command_logs->count == 0)
+        facts.command_logs->count = facts.plan.instances;
     co_return facts;
 }
 

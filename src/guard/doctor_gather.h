@@ -18,6 +18,7 @@
 #include "base/offload.h"
 #include "db/pool.h"
 #include "guard/doctor_facts.h"
+#include "guard/doctor_machine.h"
 
 namespace holdfast::guard {
 
@@ -29,17 +30,18 @@ struct MonitorLogin {
 
 struct GatherOptions {
     Plan plan;                               ///< what does not come from the URL or the pool
-    std::vector<db::ConnectOptions> servers; ///< one for each host of the URL; at least one
+    std::vector<db::ConnectOptions> servers; ///< one for each host of the URL; none: not asked
     db::PoolOptions pool;                    ///< how the processes use them
     std::optional<MonitorLogin> monitor;
-    std::string data_directory;        ///< of the platform; empty: none on this machine
+    std::string data_directory; ///< of the platform; empty: none on this machine
+    std::optional<CommandLogPlan> command_logs;
     std::optional<int> database_cores; ///< when the servers are elsewhere
     /// Patroni's configuration file, or host:port of its REST API; empty: what /etc/patroni has.
     std::string patroni;
     std::string root = "/"; ///< of this machine's files
     Duration server_patience = std::chrono::seconds{5};
     Duration watching = std::chrono::milliseconds{400};
-    int samples = 8;
+    int samples = 8; ///< 0: who is there is not looked at
 };
 
 net::Task<Facts> gather(net::Loop& loop, Offload& offload, GatherOptions options,

@@ -10,6 +10,7 @@
 
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -64,14 +65,49 @@ std::string patroni_version(const fs::path& root) {
 } // namespace
 
 std::optional<Directory> look_at_directory(const std::string& path) {
-    struct statfs system{};
+    struct statfs kind{};
+    struct statvfs system{};
     struct stat status{};
-    if (::statfs(path.c_str(), &system) != 0 || ::stat(path.c_str(), &status) != 0)
+    if (::statfs(path.c_str(), &kind) != 0 || ::statvfs(path.c_str(), &system) != 0 ||
+        ::stat(path.c_str(), &status) != 0)
         return std::nullopt;
-    Directory directory{.path = path, .filesystem = "disk", .owner_uid = status.st_uid};
-    if (system.f_type == TMPFS_MAGIC) directory.filesystem = "tmpfs";
-    if (system.f_type == RAMFS_MAGIC) directory.filesystem = "ramfs";
+    Directory directory{.path = path,
+                        .filesystem = "disk",
+                        .owner_uid = status.st_uid,
+                        .mode = status.st_mode,
+                        .read_only = (system.f_flag & ST_RDONLY) != 0,
+                        .device = status.st_dev,
+                        .free_bytes = static_cast<std::int64_t>(system.f_bavail * system.f_frsize)};
+    if (kind.f_type == TMPFS_MAGIC) directory.filesystem = "tmpfs";
+    if (kind.f_type == RAMFS_MAGIC) directory.filesystem = "ramfs";
     return directory;
+}
+
+std::optional<Directory> look_at_directory_to_be(const std::string& path) {
+    std::error_code error;
+    fs::path there = fs::absolute(path, error);
+    while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+    auto directory = look_at_directory(there.string());
+    if (directory) directory->path = path;
+    return directory;
+}
+
+std::optional<CommandLogs> look_at_command_logs(const CommandLogPlan& plan, std::uint32_t uid) {
+    const auto directory = look_at_directory_to_be(plan.directory);
+    if (!directory) return std::nullopt;
+    CommandLogs logs{.directory = *directory,
+                     .writable = directory->writable_by(uid),
+                     .count = plan.count,
+                     .bytes_max = plan.bytes_max};
+    std::error_code error;
+    constexpr auto quietly = fs::directory_options::skip_permission_denied;
+    for (fs::recursive_directory_iterator file(plan.directory, quietly, error), end;
+         !error && file != end; file.increment(error)) {
+        std::error_code gone; // a segment that was released just now
+        const auto bytes = file->is_regular_file(gone) ? file->file_size(gone) : 0;
+        if (!gone) logs.bytes += static_cast<std::int64_t>(bytes);
+    }
+    return logs;
 }
 
 int cores_here() { return static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)); }

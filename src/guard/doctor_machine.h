@@ -17,6 +17,17 @@ inline constexpr Duration patroni_patience = std::chrono::seconds{5};
 
 /// Empty when there is no such directory, or we may not look.
 std::optional<Directory> look_at_directory(const std::string& path);
+/// One that is not there yet is judged by where it will be made.
+std::optional<Directory> look_at_directory_to_be(const std::string& path);
+
+/// Where processes of this machine keep what they decide without the database, or will.
+struct CommandLogPlan {
+    std::string directory;
+    int count = 1;              ///< of logs in it; 0: one for each instance
+    std::int64_t bytes_max = 0; ///< of each
+};
+/// `uid`: whom the processes run as.
+std::optional<CommandLogs> look_at_command_logs(const CommandLogPlan& plan, std::uint32_t uid);
 
 int cores_here();
 std::int64_t memory_bytes_here();

@@ -152,5 +152,42 @@ TEST(DoctorMachineSize, IsThatOfAMachine) {
     EXPECT_GE(memory_bytes_here(), std::int64_t{64} << 20);
 }
 
+TEST_F(DoctorMachine, CommandLogsAreJudgedByWhereTheyAreOrWillBe) {
+    const CommandLogPlan plan{
+        .directory = root_ / "data/command-log", .count = 2, .bytes_max = 100};
+    auto to_be = look_at_command_logs(plan, ::geteuid());
+    ASSERT_TRUE(to_be);
+    EXPECT_EQ(to_be->directory.path, plan.directory);
+    EXPECT_EQ(to_be->directory.device, look_at_directory(root_)->device);
+    EXPECT_GT(to_be->directory.free_bytes, 0);
+    EXPECT_TRUE(to_be->writable);
+    EXPECT_EQ(to_be->to_grow(), 200);
+    EXPECT_FALSE(fs::exists(root_ / "data"));
+
+    write("data/command-log/pay-1/segment-1", std::string(30, 'x'));
+    write("data/command-log/pay-2/segment-1", std::string(40, 'x'));
+    EXPECT_EQ(look_at_command_logs(plan, ::geteuid())->to_grow(), 130);
+    write("data/command-log/pay-2/segment-2", std::string(999, 'x'));
+    EXPECT_EQ(look_at_command_logs(plan, ::geteuid())->to_grow(), 0);
+
+    auto in_memory = look_at_command_logs({.directory = "/dev/shm/not/there"}, ::geteuid());
+    ASSERT_TRUE(in_memory);
+    EXPECT_EQ(in_memory->directory.filesystem, "tmpfs");
+}
+
+TEST(DoctorFacts, WhoMayWriteFollowsTheMode) {
+    constexpr std::uint32_t owner = 1'000, other = 1'001;
+    Directory directory{.path = "/d", .owner_uid = owner, .mode = 0700};
+    EXPECT_TRUE(directory.writable_by(owner));
+    EXPECT_FALSE(directory.writable_by(other));
+    EXPECT_TRUE(directory.writable_by(0));
+    directory.mode = 0570;
+    EXPECT_FALSE(directory.writable_by(owner));
+    EXPECT_TRUE(directory.writable_by(other)) << "if it is in the group";
+    directory.mode = 0777;
+    directory.read_only = true;
+    EXPECT_FALSE(directory.writable_by(0));
+}
+
 } // namespace
 } // namespace holdfast::guard

@@ -36,20 +36,35 @@ std::span<const Rule* const> all_rules() {
     return all;
 }
 
-std::vector<Finding> examine(const Facts& facts) {
+Result<std::vector<const Rule*>> parse_rules(std::string_view ids) {
+    std::vector<const Rule*> rules;
+    while (!ids.empty()) {
+        const std::string_view id = ids.substr(0, ids.find(','));
+        ids.remove_prefix(std::min(id.size() + 1, ids.size()));
+        const auto found = std::ranges::find(all_rules(), id, &Rule::id);
+        if (found == all_rules().end())
+            return fail(
+                ErrorClass::Invalid, "rule_unknown",
+                fmt::format("the doctor has no rule {}; docs/reference/doctor.md has all", id));
+        rules.push_back(*found);
+    }
+    return rules;
+}
+
+std::vector<Finding> examine(const Facts& facts, const std::vector<const Rule*>& allowed) {
     std::vector<Finding> findings;
     for (const Rule* rule : all_rules())
         if (auto breach = rule->check(facts))
             findings.push_back({.rule = rule,
                                 .severity = breach->severity,
                                 .measured = std::move(breach->measured),
-                                .safe = std::move(breach->safe)});
+                                .safe = std::move(breach->safe),
+                                .overridden = std::ranges::find(allowed, rule) != allowed.end()});
     return findings;
 }
 
 bool any_failure(const std::vector<Finding>& findings) {
-    return std::ranges::any_of(findings,
-                               [](const Finding& f) { return f.severity == Severity::Fail; });
+    return std::ranges::any_of(findings, &Finding::fails);
 }
 
 std::vector<Finding> new_failures(const std::vector<Finding>& before,
@@ -77,18 +92,28 @@ does not hold, with what was measured, what is safe and what happens otherwise:
 
 A finding is a `fail` or a `warn`; any `fail` makes the exit code non-zero. A rule of class `fail`
 answers `warn` where a value is off by little. With `--json`: `clean` (no finding), `failed` (any
-`fail`), `rules` (how many there are) and `findings`, each with `rule`, `severity`, `consequence`,
-`measured` and `safe`. Ids of rules don't change. `--surge` says how many processes a deployment
-starts before it ends old ones, `--database-cores` how many cores a database elsewhere has,
-`--patroni` where a Patroni elsewhere is: its configuration file, or host:port of its REST API.
+`fail`), `rules` (how many there are) and `findings`, each with `rule`, `severity`, `overridden`,
+`consequence`, `measured` and `safe`. Ids of rules don't change. `--surge` says how many processes a
+deployment starts before it ends old ones, `--database-cores` how many cores a database elsewhere
+has, `--patroni` where a Patroni elsewhere is: its configuration file, or host:port of its REST API,
+`--command-log` where a `serve` without `up` has its command log.
+
+`holdfast up` and `holdfast serve` ask the same rules before they take payments, as far as they know
+by then, and don't start when one that is `refused` at start fails. They judge settings only:
+servers that are away, clocks and free space keep nobody from starting. What has to run all the same
+is named by the setting `doctor.allow` (`--doctor-allow fsync_off,checksums_off`): it is logged at
+every start, and the doctor shows it as overridden, which does not count as a `fail`.
 
 This page is made with `holdfast doctor --reference`.
 )";
     for (const Part& part : parts()) {
         page += fmt::format(
-            "\n## {}\n\n| rule | class | requires that | else |\n|---|---|---|---|\n", part.title);
+            "\n## {}\n\n| rule | class | at start | requires that | else "
+            "|\n|---|---|---|---|---|\n",
+            part.title);
         for (const Rule& rule : part.rules)
-            page += fmt::format("| `{}` | {} | {} | {} |\n", rule.id, to_string(rule.worst),
+            page += fmt::format("| `{}` | {} | {} | {} | {} |\n", rule.id, to_string(rule.worst),
+                                rule.at_start == AtStart::Refused ? "refused" : "",
                                 rule.requires_that, rule.consequence);
     }
     page += R"(

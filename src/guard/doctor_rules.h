@@ -17,6 +17,7 @@
 // Sources: the incidents that made the rules are named beside their checks. PostgreSQL 15
 // documentation, chapters 19.4.2 (RemoveIPC), 20 (settings), 27.4 (what a standby needs).
 
+#include "base/result.h"
 #include "guard/doctor_facts.h"
 
 #include <span>
@@ -32,23 +33,35 @@ struct Breach {
     std::string measured, safe;
 };
 
+/// What a `fail` means to a process that is about to start. Refused is a setting with which
+/// acknowledged payments can be lost, or payments stop of themselves. Conditions that may pass (who
+/// answers, clocks, free space) never keep anybody from starting.
+enum class AtStart : std::uint8_t { GoesOn, Refused };
+
 struct Rule {
     std::string_view id;
     Severity worst;                 ///< of its findings
     std::string_view requires_that; ///< completes "Requires that ..."
     std::string_view consequence;   ///< of breaking it: one sentence
     std::optional<Breach> (*check)(const Facts& facts);
+    AtStart at_start = AtStart::GoesOn;
 };
 
 struct Finding {
     const Rule* rule = nullptr;
     Severity severity = Severity::Fail;
     std::string measured, safe;
+    bool overridden = false; ///< somebody has allowed it by name
+    bool fails() const { return severity == Severity::Fail && !overridden; }
+    bool refuses_start() const { return fails() && rule->at_start == AtStart::Refused; }
 };
 
 /// All rules, by what they are about.
 std::span<const Rule* const> all_rules();
-std::vector<Finding> examine(const Facts& facts);
+/// Of a list of ids with commas. Error Invalid "rule_unknown".
+Result<std::vector<const Rule*>> parse_rules(std::string_view ids);
+/// Findings of rules that `allowed` names are there, and overridden.
+std::vector<Finding> examine(const Facts& facts, const std::vector<const Rule*>& allowed = {});
 bool any_failure(const std::vector<Finding>& findings);
 /// The failures that a change makes, or makes other than they were: those of `after` that `before`
 /// does not have just so.

@@ -232,7 +232,7 @@ constexpr Rule rules[] = {
      "all processes together need no more connections than the server has for them",
      "No pool gets what it is configured for, and a lane, a migration or whoever would repair it "
      "may find no place: \"too many clients\".",
-     connections_exceed_server},
+     connections_exceed_server, AtStart::Refused},
     {"no_room_for_rollout", Severity::Warn, "old and new processes fit side by side",
      "The next deployment or restart exhausts the server's connections.", no_room_for_rollout},
     {"pool_exceeds_cores", Severity::Fail,

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace holdfast::guard {
 namespace {
@@ -102,6 +103,85 @@ std::optional<Breach> data_in_memory(const Facts& facts) {
     return std::nullopt;
 }
 
+std::string in_mib(std::int64_t bytes) { return fmt::format("{} MiB", bytes >> 20); }
+
+// Where the platform's data is in memory, too, that is said by data_in_memory.
+std::optional<Breach> command_log_in_memory(const Facts& facts) {
+    if (!facts.command_logs || !facts.command_logs->directory.volatile_memory())
+        return std::nullopt;
+    if (facts.data && facts.data->volatile_memory()) return std::nullopt;
+    const Directory& directory = facts.command_logs->directory;
+    return Breach{Severity::Fail, fmt::format("{} is on {}", directory.path, directory.filesystem),
+                  "a directory on a disk"};
+}
+
+std::optional<Breach> command_log_unwritable(const Facts& facts) {
+    if (!facts.command_logs || facts.command_logs->writable) return std::nullopt;
+    const Directory& directory = facts.command_logs->directory;
+    return Breach{Severity::Fail,
+                  fmt::format("{} {}", directory.path,
+                              directory.read_only
+                                  ? std::string("is on a file system that is mounted read-only")
+                                  : fmt::format("has mode {:o} and belongs to uid {}",
+                                                directory.mode & 07777, directory.owner_uid)),
+                  "a directory of the user whom the processes run as"};
+}
+
+std::string may_grow(const CommandLogs& logs) {
+    return fmt::format("{} command logs of {} each, {} now", logs.count, in_mib(logs.bytes_max),
+                       in_mib(logs.bytes));
+}
+
+std::optional<Breach> command_log_without_room(const Facts& facts) {
+    const auto& logs = facts.command_logs;
+    if (!logs || logs->directory.free_bytes >= logs->to_grow()) return std::nullopt;
+    return Breach{Severity::Warn,
+                  fmt::format("{} has {} free, for {}", logs->directory.path,
+                              in_mib(logs->directory.free_bytes), may_grow(*logs)),
+                  fmt::format("{} free, or a file system of their own", in_mib(logs->to_grow()))};
+}
+
+constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
+
+/// What a server's own log may become while a standby is away. 0: not seen.
+std::int64_t wal_bytes_max(const Server& server) {
+    const std::int64_t usual = server.number("max_wal_size").value_or(0);
+    const std::int64_t kept = server.number("wal_keep_size").value_or(0);
+    const bool replicates = server.standbys && !server.standbys->empty();
+    const std::int64_t slots = replicates ? server.number("max_slot_wal_keep_size").value_or(0) : 0;
+    if (slots < 0) return no_limit;
+    return std::max({usual, kept, slots}) << 20;
+}
+
+// A disk that the database has filled must not stop what is there for the database's absence. With
+// room for all that either may write before somebody looks, one disk will do, which is how `up`
+// lays out a machine.
+std::optional<Breach> command_log_beside_database(const Facts& facts) {
+    const auto& logs = facts.command_logs;
+    if (!logs || logs->directory.free_bytes < logs->to_grow()) return std::nullopt;
+    std::int64_t needed = logs->to_grow();
+    std::string neighbours;
+    for (const Server& server : facts.servers) {
+        if (!server.data || server.data->device != logs->directory.device) continue;
+        const std::int64_t wal = wal_bytes_max(server);
+        if (wal == no_limit)
+            return Breach{
+                Severity::Warn,
+                fmt::format("{} keeps its log for standbys without a limit, on the file "
+                            "system of {}",
+                            server.name, logs->directory.path),
+                "a max_slot_wal_keep_size, or a file system of its own for the command log"};
+        needed += wal;
+        neighbours += fmt::format(", {} for the log of {}", in_mib(wal), server.name);
+    }
+    if (neighbours.empty() || logs->directory.free_bytes >= needed) return std::nullopt;
+    return Breach{
+        Severity::Warn,
+        fmt::format("{} has {} free, for {}{}", logs->directory.path,
+                    in_mib(logs->directory.free_bytes), may_grow(*logs), neighbours),
+        fmt::format("{} free, or a file system of its own for the command log", in_mib(needed))};
+}
+
 std::optional<Breach> logind_removes_ipc(const Facts& facts) {
     if (!facts.logind_removes_ipc.value_or(false)) return std::nullopt;
     for (const Server& server : facts.servers)
@@ -115,22 +195,36 @@ std::optional<Breach> logind_removes_ipc(const Facts& facts) {
 
 constexpr Rule rules[] = {
     {"fsync_off", Severity::Fail, "fsync is on",
-     "A power failure loses or mangles the whole database.", fsync_off},
+     "A power failure loses or mangles the whole database.", fsync_off, AtStart::Refused},
     {"full_page_writes_off", Severity::Fail, "full_page_writes is on",
      "A crash in the middle of a write leaves half pages that nothing repairs.",
-     full_page_writes_off},
+     full_page_writes_off, AtStart::Refused},
     {"checksums_off", Severity::Fail, "pages have checksums",
      "A page that a disk damaged is read as if it were good, and copied into every backup.",
-     checksums_off},
+     checksums_off, AtStart::Refused},
     {"synchronous_commit_off", Severity::Fail,
      "a commit waits for the disk, and for the standby if there is one",
-     "Payments that were acknowledged are gone after a crash.", synchronous_commit_off},
+     "Payments that were acknowledged are gone after a crash.", synchronous_commit_off,
+     AtStart::Refused},
     {"replication_asynchronous", Severity::Warn, "a commit waits for a standby if there are any",
      "A failover loses the last payments that were acknowledged.", replication_asynchronous},
     {"lone_sync_standby", Severity::Fail, "two standbys can confirm commits, if one has to",
      "When that standby is lost every commit hangs.", lone_sync_standby},
     {"data_in_memory", Severity::Fail, "neither the platform's nor a server's data is on tmpfs",
-     "A restart of the machine erases every payment.", data_in_memory},
+     "A restart of the machine erases every payment.", data_in_memory, AtStart::Refused},
+    {"command_log_in_memory", Severity::Fail, "the command log is not on tmpfs",
+     "A restart of the machine erases what was accepted while the database was away.",
+     command_log_in_memory, AtStart::Refused},
+    {"command_log_unwritable", Severity::Fail, "the processes may write their command log",
+     "No process that takes payments can start.", command_log_unwritable, AtStart::Refused},
+    {"command_log_without_room", Severity::Warn,
+     "the file system of the command log has room for all that it may hold",
+     "A long outage fills it, and payments are refused before the log's own limit.",
+     command_log_without_room},
+    {"command_log_beside_database", Severity::Warn,
+     "a file system that holds the command log and a database has room for both",
+     "When the database fills the disk there is no stand-in, though that is what it is for.",
+     command_log_beside_database},
     {"logind_removes_ipc", Severity::Fail,
      "logind leaves the shared memory of PostgreSQL's user alone",
      "When that user logs out the server's semaphores are removed, and it crashes.",

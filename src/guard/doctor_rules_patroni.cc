@@ -72,7 +72,7 @@ constexpr Rule rules[] = {
     {"patroni_etcd3_split_brain", Severity::Fail, "Patroni older than 3.0.3 does not use etcd3",
      "A frozen primary that thaws takes the leadership back, and payments that were acknowledged "
      "meanwhile are lost.",
-     patroni_etcd3_split_brain},
+     patroni_etcd3_split_brain, AtStart::Refused},
     {"patroni_asynchronous", Severity::Warn, "Patroni's synchronous_mode is on",
      "A failover loses the last payments that were acknowledged.", patroni_asynchronous},
     {"patroni_without_failsafe", Severity::Warn, "Patroni's failsafe_mode is on",

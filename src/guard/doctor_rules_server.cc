@@ -49,6 +49,7 @@ std::optional<Breach> pooler_in_between(const Facts& facts) {
 }
 
 std::optional<Breach> no_writable_primary(const Facts& facts) {
+    if (facts.servers.empty()) return std::nullopt; // they were not asked
     if (!std::ranges::all_of(facts.servers, &Server::reached)) return std::nullopt;
     const Server* primary = facts.primary();
     if (primary && !primary->read_only) return std::nullopt;
@@ -126,19 +127,20 @@ constexpr Rule rules[] = {
     {"unsupported_server_version", Severity::Fail, "the servers are PostgreSQL 15",
      "Plans, locks and catalogs of other versions are untested: payments may stop with any of "
      "them.",
-     unsupported_server_version},
+     unsupported_server_version, AtStart::Refused},
     {"pooler_in_between", Severity::Fail,
      "no pooler (PgBouncer, Odyssey) stands between us and the server",
      "Prepared statements, time limits and advisory locks get lost between transactions, and a "
      "stale primary hides behind it.",
-     pooler_in_between},
+     pooler_in_between, AtStart::Refused},
     {"no_writable_primary", Severity::Fail, "one of the servers takes writes",
      "No payment can be recorded.", no_writable_primary},
     {"stale_primary", Severity::Fail, "only one of the servers takes writes",
      "Writes to a primary that was replaced are lost when it is made a standby again.",
      stale_primary},
     {"foreign_server", Severity::Fail, "all servers are copies of one cluster",
-     "After a failover the platform would go on with somebody else's data.", foreign_server},
+     "After a failover the platform would go on with somebody else's data.", foreign_server,
+     AtStart::Refused},
     {"clock_skew", Severity::Fail, "the servers' clocks agree with ours",
      "An operation may be taken over while its owner still acts on it.", clock_skew},
     {"facts_hidden", Severity::Warn, "the doctor sees what it has to judge",

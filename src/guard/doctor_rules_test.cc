@@ -18,6 +18,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+constexpr std::int64_t gib = std::int64_t{1} << 30;
+
 Server good_server(std::string name, bool primary) {
     Server server;
     server.name = std::move(name);
@@ -36,6 +38,9 @@ Server good_server(std::string name, bool primary) {
         {"max_prepared_transactions", "0"},
         {"max_wal_senders", "10"},
         {"max_worker_processes", "8"},
+        {"max_wal_size", "1024"},
+        {"wal_keep_size", "0"},
+        {"max_slot_wal_keep_size", "8192"},
         {"fsync", "on"},
         {"full_page_writes", "on"},
         {"data_checksums", "on"},
@@ -67,7 +72,8 @@ Server good_server(std::string name, bool primary) {
     if (primary) server.standbys = {{"b", "streaming", "quorum"}, {"c", "streaming", "quorum"}};
     server.cores = 4;
     server.memory_bytes = std::int64_t{4} << 30;
-    server.data = Directory{"/data/pg", "disk", 105};
+    server.data =
+        Directory{.path = "/data/pg", .filesystem = "disk", .owner_uid = 105, .device = 1};
     return server;
 }
 
@@ -94,6 +100,12 @@ Facts good_facts() {
                   .tcp_user_timeout = 2s};
     facts.servers = {good_server("a:5432", true), good_server("b:5432", false)};
     facts.data = Directory{"/data/holdfast", "disk", 0};
+    facts.command_logs = CommandLogs{
+        .directory = {.path = "/data/holdfast/command-log",
+                      .filesystem = "disk",
+                      .device = 2,
+                      .free_bytes = 20 * gib},
+        .bytes_max = gib / 2};
     facts.logind_removes_ipc = true;
     return facts;
 }
@@ -223,6 +235,21 @@ const Example durability_examples[] = {
      [](Facts& f) { primary(f).standbys->pop_back(); }},
     {"data_in_memory", [](Facts& f) { f.data.reset(); },
      [](Facts& f) { f.data = Directory{"/dev/shm/holdfast", "tmpfs", 0}; }},
+    {"command_log_in_memory", [](Facts& f) { f.command_logs->directory.filesystem = "disk"; },
+     [](Facts& f) { f.command_logs->directory.filesystem = "tmpfs"; }},
+    {"command_log_unwritable", [](Facts& f) { f.command_logs->writable = true; },
+     [](Facts& f) { f.command_logs->writable = false; }},
+    {"command_log_without_room", [](Facts& f) { f.command_logs->directory.free_bytes = gib / 2; },
+     [](Facts& f) { f.command_logs->directory.free_bytes = gib / 2 - 1; }},
+    {"command_log_beside_database", // the primary keeps 8 GiB for slots, the standby 1 GiB
+     [](Facts& f) {
+         f.command_logs->directory.device = 1;
+         f.command_logs->directory.free_bytes = 9 * gib + gib / 2;
+     },
+     [](Facts& f) {
+         f.command_logs->directory.device = 1;
+         f.command_logs->directory.free_bytes = 9 * gib + gib / 2 - 1;
+     }},
     {"logind_removes_ipc", [](Facts& f) { primary(f).data->owner_uid = 999; },
      [](Facts& f) { primary(f).data->owner_uid = 1000; }},
 };
@@ -399,6 +426,57 @@ TEST(DoctorRules, SeverityFollowsHowFarOffAValueIs) {
     EXPECT_EQ(only_finding(facts).severity, Severity::Warn);
     setting(primary(facts), "synchronous_commit") = "local";
     EXPECT_EQ(only_finding(facts).severity, Severity::Fail);
+}
+
+TEST(DoctorRules, AServerThatKeepsItsLogForeverMayNotShareTheDiskOfTheCommandLog) {
+    Facts facts = good_facts();
+    facts.command_logs->directory.device = 1;
+    EXPECT_THAT(broken(facts), IsEmpty()) << "there is room for both";
+    setting(primary(facts), "max_slot_wal_keep_size") = "-1";
+    EXPECT_THAT(broken(facts), ElementsAre("command_log_beside_database"));
+    primary(facts).data->device = 3;
+    EXPECT_THAT(broken(facts), IsEmpty()) << "it has a disk of its own";
+    facts.command_logs->directory.filesystem = "tmpfs";
+    facts.data->filesystem = "tmpfs";
+    EXPECT_THAT(broken(facts), ElementsAre("data_in_memory")) << "one cause is one finding";
+}
+
+TEST(DoctorRules, AStartIsRefusedBySettingsThatFailAndNotByConditions) {
+    const auto refused = [](std::string_view rule) {
+        for (const Example& example : examples()) {
+            if (example.rule != rule) continue;
+            Facts facts = good_facts();
+            example.bad(facts);
+            return only_finding(facts).refuses_start();
+        }
+        ADD_FAILURE() << rule;
+        return false;
+    };
+    for (const char* rule : {"fsync_off", "timeout_ladder", "connections_exceed_server",
+                             "command_log_in_memory", "patroni_etcd3_split_brain"})
+        EXPECT_TRUE(refused(rule)) << rule;
+    for (const char* rule : {"server_unreachable", "no_writable_primary", "stale_primary",
+                             "clock_skew", "lone_sync_standby", "command_log_without_room"})
+        EXPECT_FALSE(refused(rule)) << rule;
+    for (const Rule* rule : all_rules())
+        EXPECT_TRUE(rule->at_start == AtStart::GoesOn || rule->worst == Severity::Fail) << rule->id;
+}
+
+TEST(DoctorRules, WhatIsAllowedByNameIsStillShown) {
+    Facts facts = good_facts();
+    set_on_both(facts, "fsync", "off");
+    const auto allowed = parse_rules("full_page_writes_off,fsync_off");
+    ASSERT_TRUE(allowed.has_value());
+    const auto findings = examine(facts, *allowed);
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_TRUE(findings[0].overridden);
+    EXPECT_FALSE(findings[0].refuses_start());
+    EXPECT_FALSE(any_failure(findings));
+    EXPECT_TRUE(any_failure(examine(facts, *parse_rules("checksums_off"))));
+    EXPECT_EQ(parse_rules("fsync_off,").value().size(), 1U);
+    EXPECT_TRUE(parse_rules("").value().empty());
+    EXPECT_EQ(parse_rules("fsync_off, checksums_off").error().code, "rule_unknown");
+    EXPECT_EQ(parse_rules("all").error().code, "rule_unknown");
 }
 
 TEST(DoctorRules, TheLadderIsJudgedByWhatTheServerHasInForce) {

@@ -3,6 +3,8 @@
 
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import Stripe from 'stripe';
 import { Platform } from '../support/platform.mjs';
 import { Postgres } from '../support/postgres.mjs';
@@ -43,4 +45,30 @@ test('it starts, takes a payment, stops, and starts again on the same server', a
   const { code, out } = await platform.command('check', 'ledger');
   assert.equal(code, 0, out);
   assert.deepEqual(JSON.parse(out).findings, []);
+});
+
+test('a server with a dangerous setting is refused, unless that is allowed by name', async () => {
+  const rule = 'full_page_writes_off';
+  await platform.stop();
+  await postgres.set('full_page_writes', 'off');
+  await assert.rejects(platform.launch(), (error) => {
+    assert.match(error.message, new RegExp(`${rule}: .*\\n +measured +.*\\n +safe +.*`));
+    assert.match(error.message, new RegExp(`--doctor-allow [a-z_,]*${rule}\\n`));
+    return true;
+  });
+  const allow = platform.args.indexOf('--doctor-allow') + 1;
+  const before = platform.args[allow];
+  platform.args[allow] += `,${rule}`;
+  await platform.launch();
+  const log = readFileSync(join(platform.directory, 'data/log/supervisor.log'), 'utf8');
+  const lines = log.trim().split('\n').map((line) => JSON.parse(line));
+  const said = lines.filter(({ event, broken }) => event === 'rule_overridden' && broken);
+  assert.ok(said.some((line) => line.rule === rule));
+  const { findings, failed } = JSON.parse((await platform.command('doctor', '--json')).out);
+  const finding = findings.find((each) => each.rule === rule);
+  assert.deepEqual([finding.severity, finding.overridden], ['fail', true]);
+  assert.equal(failed, false);
+  await postgres.set('full_page_writes');
+  platform.args[allow] = before;
+  await platform.restart();
 });

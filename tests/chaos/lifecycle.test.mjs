@@ -46,7 +46,7 @@ test('readiness tells the truth, and the platform starts again', { timeout: 600_
     await until('ready again', async () => (await status('/readyz')) === 200, 5_000 * slowdown);
     assert.equal((await stripe().paymentIntents.create(order)).status, 'succeeded');
 
-    const lock = await platform.command('up', '--port', '0');
+    const lock = await platform.command('up', '--port', '0', ...platform.allowed);
     assert.equal(lock.code, 1);
     assert.match(lock.err, /another `holdfast up`/);
 

@@ -246,6 +246,41 @@ TEST_F(DoctorTest, NamesWhatIsWrongInThePlan) {
     EXPECT_TRUE(any_failure(examine(look(options))));
 }
 
+TEST_F(DoctorTest, LooksAtTheDirectoryOfTheCommandLog) {
+    GatherOptions options = good_options();
+    options.command_logs = {.directory = cluster_.socket_directory() + "/log", .count = 1};
+    const Facts facts = look(options);
+    EXPECT_THAT(examine(facts), IsEmpty());
+    ASSERT_TRUE(facts.command_logs && facts.servers[0].data);
+    EXPECT_EQ(facts.command_logs->directory.device, facts.servers[0].data->device);
+
+    // One disk, with room for the log, and then for the server's log beside it no more.
+    const std::int64_t free_bytes = facts.command_logs->directory.free_bytes;
+    options.command_logs->bytes_max = free_bytes / 2;
+    change("ALTER SYSTEM SET max_wal_size = '1000TB'");
+    EXPECT_THAT(broken(options), ElementsAre("command_log_beside_database"));
+    change("ALTER SYSTEM RESET max_wal_size");
+    options.command_logs->bytes_max = free_bytes * 2;
+    EXPECT_THAT(broken(options), ElementsAre("command_log_without_room"));
+    options = good_options();
+    options.command_logs = {.directory = "/dev/shm/log"};
+    EXPECT_THAT(broken(options), ElementsAre("command_log_in_memory"));
+}
+
+TEST_F(DoctorTest, JudgesWhatItKnowsWithoutServers) {
+    GatherOptions options = good_options();
+    options.servers.clear();
+    EXPECT_THAT(broken(options), IsEmpty());
+    options.plan.acquirer_timeout = options.plan.request_timeout;
+    EXPECT_THAT(broken(options), ElementsAre("timeout_ladder"));
+    options = good_options();
+    options.samples = 0;
+    auto sessions = busy_sessions("pay-1", 6);
+    const Facts facts = look(options);
+    EXPECT_THAT(examine(facts), IsEmpty());
+    EXPECT_TRUE(facts.servers[0].sessions.empty());
+}
+
 TEST_F(DoctorTest, CountsWhoIsThere) {
     GatherOptions options = good_options();
     options.plan.pool_max = 6;

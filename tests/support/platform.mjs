@@ -14,11 +14,14 @@ const startPatienceMs = 180_000;
 const stopPatienceMs = 60_000;
 
 export class Platform {
-  static async start({ instances = 1, args = [], directory } = {}) {
+  /// `allow`: rules of the doctor that what is tested breaks on purpose.
+  static async start({ instances = 1, args = [], allow = [], directory } = {}) {
     const platform = new Platform();
     platform.directory = directory ?? mkdtempSync(join(tmpdir(), 'hf-'));
     chmodSync(platform.directory, 0o755);
-    platform.args = ['--port', '0', '--instances', String(instances), ...args];
+    // Where tests keep their data may be in memory.
+    platform.allowed = ['--doctor-allow', ['data_in_memory', ...allow].join(',')];
+    platform.args = ['--port', '0', '--instances', String(instances), ...platform.allowed, ...args];
     await platform.#launch();
     return platform;
   }

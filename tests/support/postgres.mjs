@@ -36,7 +36,8 @@ export class Postgres {
     }
     chmodSync(postgres.directory, 0o755);
     const data = join(postgres.directory, 'data');
-    await succeed('initdb', '-D', data, '-U', 'admin', '--auth=trust', '--no-sync');
+    const usual = ['-U', 'admin', '--auth=trust', '--data-checksums', '--no-sync'];
+    await succeed('initdb', '-D', data, ...usual);
     const sockets = `unix_socket_directories=${postgres.directory}`;
     const args = ['-D', data, '-c', 'listen_addresses=', '-c', sockets];
     postgres.server = spawn(...commandLine('postgres', args), {
@@ -56,6 +57,12 @@ export class Postgres {
 
   async accepts() {
     return (await run(join(programs, 'pg_isready'), ['-h', this.directory])).code === 0;
+  }
+
+  /// Changes a setting of the server; undefined: back to what it was.
+  async set(setting, value) {
+    await this.#sql(`ALTER SYSTEM ${value ? `SET ${setting} = ${value}` : `RESET ${setting}`}`);
+    await this.#sql('SELECT pg_reload_conf()');
   }
 
   #sql(statement) {
