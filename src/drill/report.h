@@ -14,8 +14,8 @@
 #include "drill/scenario.h"
 
 #include <string>
-#include <vector>
 #include <string_view>
+#include <vector>
 
 namespace holdfast::drill {
 

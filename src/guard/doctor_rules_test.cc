@@ -100,12 +100,11 @@ Facts good_facts() {
                   .tcp_user_timeout = 2s};
     facts.servers = {good_server("a:5432", true), good_server("b:5432", false)};
     facts.data = Directory{"/data/holdfast", "disk", 0};
-    facts.command_logs = CommandLogs{
-        .directory = {.path = "/data/holdfast/command-log",
-                      .filesystem = "disk",
-                      .device = 2,
-                      .free_bytes = 20 * gib},
-        .bytes_max = gib / 2};
+    facts.command_logs = CommandLogs{.directory = {.path = "/data/holdfast/command-log",
+                                                   .filesystem = "disk",
+                                                   .device = 2,
+                                                   .free_bytes = 20 * gib},
+                                     .bytes_max = gib / 2};
     facts.logind_removes_ipc = true;
     return facts;
 }
