@@ -58,7 +58,8 @@ struct StandInOptions {
     std::size_t drain_width = 32;           ///< payments drained at the same time
     std::ptrdiff_t unauthorized_max = 1000; ///< accepted under floor limits
     Duration floor_lease = std::chrono::hours{1};
-    Duration floor_renewal = std::chrono::seconds{5};
+    Duration floor_renewal = std::chrono::seconds{30}; ///< a new process has its part after two
+    Duration floor_patience = std::chrono::seconds{5};
     Registry* metrics = nullptr;
 };
 

@@ -95,12 +95,11 @@ Task<void> StandIn::keep_floor_share() {
         const MonoTime until = env_.now() + options_.floor_lease;
         floor_.lower_to(wanted);
         auto given = co_await renew_share_(wanted, options_.floor_lease,
-                                           Deadline::after(options_.floor_renewal));
+                                           Deadline::after(options_.floor_patience));
         if (given) {
             floor_.hold({.ppm = given->ppm, .until = until});
             wanted = store::FloorShare::whole_ppm / given->holders;
         }
-        metrics_.floor(floor_.share_ppm(env_.now()), floor_.open());
         if (auto slept = co_await net::sleep_for(options_.floor_renewal); !slept)
             co_return Result<void>{};
     }
@@ -122,6 +121,7 @@ Task<void> StandIn::drain() {
                 co_return Result<void>{};
         }
         metrics_.open(payments_.size());
+        metrics_.floor(floor_.share_ppm(env_.now()), floor_.open());
         metrics_.log_bytes(log_->stats().bytes);
         if (auto woken = co_await work_.wait(Deadline::after(drain_pause)); !woken)
             co_return Result<void>{};
