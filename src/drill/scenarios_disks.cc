@@ -28,7 +28,8 @@ constexpr Step log_disk_full[] = {
 /// Both nodes of the embedded pair lie in one data directory: a disk that fills up is that of both.
 /// Were it that of one, that one would be lost and the other take over, as in primary-killed.
 constexpr const char* databases[] = {"postgres-a", "postgres-b"};
-constexpr std::uint64_t database_disk_bytes = 1536ULL << 20; ///< a fresh pair has 1.2 GiB
+/// A fresh pair has 1.2 GiB, and the payments of the drill write as much again.
+constexpr std::uint64_t database_disk_bytes = 3072ULL << 20;
 /// The attempt log of each process takes 8 MiB at its start.
 constexpr const char* logs[] = {"command-log", "attempt-log"};
 constexpr std::uint64_t log_disk_bytes = 24ULL << 20;

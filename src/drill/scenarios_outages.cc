@@ -71,7 +71,6 @@ constexpr Scenario scenarios[] = {
          "A page of the payments table is damaged on the primary's disk; its checksum tells.",
      .steps = corrupt_page,
      .length = 60s,
-     .expectation = {.none_in_standin = true},
      .seed = Seed{"2023-06-09", 1680, "100 % of users", ""},
      .before = faults::make_old_payments},
     {.name = "003-heavy-job",
@@ -94,7 +93,7 @@ constexpr Scenario scenarios[] = {
      .steps = pool_set_wrong,
      .length = 60s,
      .seed = Seed{"2023-06-08", 900, "75 % of users", ""},
-     .browsers = 128,
+     .browsers = 48,
      .ordinary_pool = ordinary_smallest_pool},
 };
 
