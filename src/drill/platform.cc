@@ -77,7 +77,7 @@ Result<void> Platform::spawn_supervisor(const std::string& port) {
         .argv = {own_program(), "up", "--data", data_, "--port", port, "--instances",
                  std::to_string(options_.instances), "--ready-file", ready_file_,
                  // It is to be thrown away, and a temporary directory may be anywhere.
-                 "--doctor-allow", "data_in_memory"},
+                 "--doctor-allow", "data_in_memory,command_log_in_memory"},
         .log_path = directory_ + "/up.log"};
     spawn_options.argv.insert(spawn_options.argv.end(), options_.settings.begin(),
                               options_.settings.end());

@@ -34,9 +34,7 @@ constexpr std::uint64_t database_disk_bytes = 3072ULL << 20;
 constexpr const char* logs[] = {"command-log", "attempt-log"};
 constexpr std::uint64_t log_disk_bytes = 24ULL << 20;
 /// Pieces that are used up in seconds at any rate of purchases.
-/// The drill's disk is memory, which a platform refuses for its logs, and rightly.
-constexpr const char* small_segments_in_memory[] = {
-    "--processor-log-segment", "128", "--doctor-allow", "data_in_memory,command_log_in_memory"};
+constexpr const char* small_segments[] = {"--processor-log-segment", "128"};
 
 constexpr Scenario scenarios[] = {
     {.name = "disk-full",
@@ -49,7 +47,7 @@ constexpr Scenario scenarios[] = {
      .steps = log_disk_full,
      .length = 90s,
      .expectation = {.none_failed = false, .refused_cleanly = true},
-     .settings = small_segments_in_memory,
+     .settings = small_segments,
      .disk = ScenarioDisk{log_disk_bytes, logs}},
 };
 

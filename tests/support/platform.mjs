@@ -20,7 +20,8 @@ export class Platform {
     platform.directory = directory ?? mkdtempSync(join(tmpdir(), 'hf-'));
     chmodSync(platform.directory, 0o755);
     // Where tests keep their data may be in memory.
-    platform.allowed = ['--doctor-allow', ['data_in_memory', ...allow].join(',')];
+    const inMemory = ['data_in_memory', 'command_log_in_memory'];
+    platform.allowed = ['--doctor-allow', [...inMemory, ...allow].join(',')];
     platform.args = ['--port', '0', '--instances', String(instances), ...platform.allowed, ...args];
     await platform.#launch();
     return platform;
