@@ -80,9 +80,10 @@ std::optional<guard::MonitorLogin> monitor_login(const std::string& data,
     return guard::MonitorLogin{std::string(monitor_role), std::move(passfile)};
 }
 
-Result<guard::Facts> doctor_facts(const DoctorOptions& options) {
-    TRY(Config config, load_settings(options.settings));
-    TRY(Target place, resolved(options.target));
+namespace {
+
+Result<guard::Facts> facts_of(const DoctorOptions& options, const Config& config,
+                              const Target& place) {
     guard::GatherOptions look;
     look.plan = doctor_plan(config);
     look.plan.instances = options.instances;
@@ -109,10 +110,18 @@ Result<guard::Facts> doctor_facts(const DoctorOptions& options) {
                          guard::gather(loop, offload, std::move(look), Deadline::after(patience)));
 }
 
+} // namespace
+
+Result<guard::Facts> doctor_facts(const DoctorOptions& options) {
+    TRY(const Config config, load_settings(options.settings));
+    TRY(const Target place, resolved(options.target));
+    return facts_of(options, config, place);
+}
+
 Result<void> doctor(const DoctorOptions& options) {
-    TRY(Config config, load_settings(options.settings));
-    TRY(Target place, resolved(options.target));
-    TRY(const guard::Facts facts, doctor_facts(options));
+    TRY(const Config config, load_settings(options.settings));
+    TRY(const Target place, resolved(options.target));
+    TRY(const guard::Facts facts, facts_of(options, config, place));
     const bool by_platform = config.is_default("doctor.allow");
     TRY(const auto allowed,
         guard::parse_rules(by_platform ? place.doctor_allow : config.text("doctor.allow")));

@@ -1,17 +1,13 @@
 #include "app/pool.h"
 
 #include "app/doctor.h"
+#include "app/platform_page.h"
 #include "app/pool_settings.h"
 #include "app/supervisor.h"
 #include "app/traffic.h"
 #include "app/up.h"
-#include "base/files.h"
-#include "base/json.h"
-#include "net/block_on.h"
-#include "net/http_client.h"
 
 #include <fmt/format.h>
-#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -23,7 +19,6 @@ namespace {
 using std::chrono::seconds;
 
 constexpr Duration poll = seconds{1};
-constexpr Duration page_patience = seconds{3};
 constexpr Duration unmeasured_max = seconds{5}; ///< a trial that can't be watched ends
 constexpr Duration taken_patience = seconds{10};
 constexpr std::string_view taken = "hold everywhere";
@@ -38,34 +33,10 @@ void say(const std::string& line) {
     std::fflush(stdout);
 }
 
-/// The metrics page of a running platform.
-class Page {
-  public:
-    static Result<std::unique_ptr<Page>> of(const std::string& data) {
-        const auto text = read_file(data + "/platform.json");
-        if (!text)
-            return fail(ErrorClass::Unavailable, "platform_not_ready",
-                        "`holdfast up` is not ready yet; try again when it is");
-        TRY(const auto json, parse_json(*text));
-        TRY(const std::string url, json_text(json, "metrics_url"));
-        TRY(net::HttpUrl parsed, net::parse_http_url(url));
-        return std::unique_ptr<Page>(new Page(std::move(parsed)));
-    }
-    Result<Seen> look() {
-        net::HttpClientRequest request{
-            .host = url_.host, .port = url_.port, .target = url_.target, .safe_to_resend = true};
-        TRY(const auto answer,
-            net::block_on(
-                loop_, client_.request(std::move(request), net::Deadline::after(page_patience))));
-        return traffic_by_process(answer.body);
-    }
-
-  private:
-    explicit Page(net::HttpUrl url) : url_(std::move(url)) {}
-    net::HttpUrl url_;
-    net::Loop loop_{1};
-    net::HttpClient client_{loop_, {}};
-};
+Result<Seen> look(PlatformPage& page) {
+    TRY(const std::string text, page.read());
+    return traffic_by_process(text);
+}
 
 bool same_process(const Seen& earlier, const Seen& later, const std::string& name) {
     const auto a = earlier.find(name), b = later.find(name);
@@ -122,7 +93,7 @@ class Change {
     const PoolChange& asked_;
     std::string data_, path_;
     ProcessName self_, supervisor_;
-    std::unique_ptr<Page> page_;
+    std::unique_ptr<PlatformPage> page_;
     PoolSize now_, wanted_;
     std::string canary_;
     Seen before_begin_, before_end_, begin_;
@@ -161,13 +132,13 @@ Result<void> Change::consult_doctor() const {
 
 Result<void> Change::measure_before() {
     say(fmt::format("measuring for {} s with {}", asked_.observe_s, to_string(now_)));
-    TRY(before_begin_, page_->look());
+    TRY(before_begin_, look(*page_));
     const MonoTime begun = MonotonicClock::now();
     for (;;) {
         block_thread(poll);
         const Duration past = MonotonicClock::now() - begun;
         if (past < observe()) continue;
-        TRY(before_end_, page_->look());
+        TRY(before_end_, look(*page_));
         canary_ = choose_canary(before_begin_, before_end_);
         if (canary_.empty())
             return fail(ErrorClass::Unavailable, "pool_change_untried",
@@ -190,7 +161,7 @@ bool Change::wait_until_taken(const std::function<bool(const ProcessSeen&)>& has
                               std::string only) {
     const MonoTime until = MonotonicClock::now() + taken_patience;
     do {
-        const auto seen = page_->look();
+        const auto seen = look(*page_);
         const bool all = seen && std::ranges::all_of(*seen, [&](const auto& process) {
                              const bool meant = only.empty() ? process.second.size != PoolSize{}
                                                              : process.first == only;
@@ -221,7 +192,7 @@ Result<void> Change::begin_trial() {
     if (!wait_until_taken(tries, canary_))
         return take_back(
             fmt::format("{} did not take them; see its log in {}/log", canary_, data_));
-    auto seen = page_->look();
+    auto seen = look(*page_);
     if (!seen) return take_back("the metrics can't be read");
     begin_ = std::move(*seen);
     return {};
@@ -237,7 +208,7 @@ Judgement Change::watch_trial() {
     };
     for (;;) {
         block_thread(poll);
-        const auto seen = page_->look();
+        const auto seen = look(*page_);
         if (!seen && MonotonicClock::now() - measured < unmeasured_max) continue;
         if (!seen) return {Verdict::RollBack, "the metrics can't be read any more" + after()};
         measured = MonotonicClock::now();
@@ -305,7 +276,7 @@ Result<void> Change::run() {
         return {};
     }
     TRY(supervisor_, supervisor_of(data_));
-    TRY(page_, Page::of(data_));
+    TRY(page_, PlatformPage::of(data_));
     TRY_VOID(consult_doctor());
     if (asked_.force) return choose("forced, without a canary");
     TRY_VOID(measure_before());
@@ -324,8 +295,8 @@ Result<void> pool_show(const std::string& data) {
     TRY_VOID(supervisor_of(directory));
     say("configured   " + to_string(settings.configured));
     if (settings.chosen) say("chosen       " + to_string(*settings.chosen));
-    TRY(const auto page, Page::of(directory));
-    TRY(const Seen seen, page->look());
+    TRY(const auto page, PlatformPage::of(directory));
+    TRY(const Seen seen, look(*page));
     for (const auto& [name, process] : seen)
         if (process.size != PoolSize{})
             say(fmt::format("{:<12} {}{}", name, to_string(process.size),

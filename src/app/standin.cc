@@ -1,18 +1,15 @@
 #include "app/standin.h"
 
+#include "app/platform_page.h"
 #include "app/up.h"
 #include "base/env.h"
 #include "base/files.h"
-#include "base/json.h"
 #include "base/json_writer.h"
-#include "net/block_on.h"
-#include "net/http_client.h"
 #include "processor/logged_steps.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -27,7 +24,6 @@ namespace fs = std::filesystem;
 using processor::StepState;
 using processor::StepSummary;
 
-constexpr Duration metrics_patience = std::chrono::seconds{3};
 constexpr Duration look_again = std::chrono::seconds{1};
 /// Reading the logs takes at most this part of the time of waiting.
 constexpr int reading_share = 5;
@@ -107,23 +103,11 @@ Away parse_away(std::string_view page) {
     return away;
 }
 
-/// The page of all processes that `up` runs on that data.
-Result<std::string> read_metrics(const std::string& data) {
-    TRY(const std::string text, read_file(data + "/platform.json"));
-    TRY(const auto json, parse_json(text));
-    TRY(const std::string url_text, json_text(json, "metrics_url"));
-    TRY(const net::HttpUrl url, net::parse_http_url(url_text));
-    net::Loop loop{1};
-    net::HttpClient client(loop, {});
-    net::HttpClientRequest request{.host = url.host, .port = url.port, .target = url.target};
-    TRY(auto response, net::block_on(loop, client.request(std::move(request),
-                                                          net::Deadline::after(metrics_patience))));
-    return std::move(response.body);
-}
-
 Away read_away(const std::string& data) {
-    const auto page = read_metrics(data);
-    return page ? parse_away(*page) : Away{};
+    auto page = PlatformPage::of(data);
+    if (!page) return {};
+    const auto text = (*page)->read();
+    return text ? parse_away(*text) : Away{};
 }
 
 // --- status -----------------------------------------------------------------------------------

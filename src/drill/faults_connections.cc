@@ -23,10 +23,6 @@ constexpr std::size_t slow_clients = 400;
 constexpr Duration drip_pause = std::chrono::milliseconds{250};
 constexpr std::string_view cut_plan = R"({"seed":1,"modes":{"disconnect":{}}})";
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 /// The database as somebody without privileges sees it.
 Result<std::string> url_of_reader(const Platform& platform) {
     TRY(auto options, db::ConnectOptions::parse(SecretString(platform.ready().database_url)));

@@ -25,10 +25,6 @@ namespace {
 constexpr std::size_t page_bytes = 8192;
 constexpr std::size_t spoiled_at = 4096, spoiled_bytes = 64; ///< of a page: among its rows
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 /// A file of the server, open for as long as this lives.
 class ServerFile {
   public:
@@ -86,10 +82,6 @@ constexpr Duration quick_answer = std::chrono::seconds{2};
 constexpr Duration insist_every = std::chrono::milliseconds{100};
 constexpr int old_payments = 200; ///< some twenty pages, of which the last go on being filled
 constexpr std::size_t log_bytes_max = 64 << 20;
-
-std::int64_t in_ms(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 /// Each under a key of its own: a merchant who tries anew.
 Call confirmation_of(Stage& stage, const Purchase& purchase) {

@@ -19,10 +19,6 @@ constexpr Duration slower_by_min = std::chrono::milliseconds{50};
 constexpr Duration reload_pause = std::chrono::milliseconds{200}; ///< until backends have read it
 constexpr Duration deadlock_pause = std::chrono::milliseconds{50};
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 /// One session of an outsider, kept on the stage.
 Task<db::Connection*> new_session(Stage& stage) {
     CO_TRY(auto session, co_await connect_as_outsider(stage, stage.platform.ready().database_url));
@@ -165,10 +161,6 @@ Task<Duration> time_of_commit(Stage& stage) {
     const MonoTime begun = MonotonicClock::now();
     CO_TRY_VOID(co_await ask(*session, sql::some_commit, statement_patience));
     co_return MonotonicClock::now() - begun;
-}
-
-std::int64_t in_ms(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
 } // namespace

@@ -25,14 +25,6 @@ constexpr int log_files_max = 200;
 constexpr int refusals_asked = 20;
 constexpr Duration refusal_max = std::chrono::seconds{2}; ///< one a second waits for the database
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
-std::int64_t in_ms(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
-
 Result<LimitedDisk*> disk_of(Stage& stage) {
     LimitedDisk* disk = stage.platform.disk();
     if (disk == nullptr) return fail(missed("this platform has no small disk"));

@@ -39,10 +39,6 @@ constexpr Duration refusal_pause = std::chrono::milliseconds{500};
 constexpr int payments = 20;
 constexpr std::size_t log_bytes_max = 64 << 20;
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 std::vector<std::string> words_of(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
     std::vector<std::string> words;
@@ -128,6 +124,15 @@ Task<Verdict> buy(Way& way, const Purchase& customer) {
     co_return told_by(answer, false);
 }
 
+Task<Verdict> new_customer_buys(Stage& stage, Way& way) {
+    Purchase& customer = new_customer(stage);
+    customer.intended = MonotonicClock::now();
+    CO_TRY(Verdict verdict, co_await buy(way, customer));
+    customer.told = verdict.told;
+    customer.ended = MonotonicClock::now();
+    co_return verdict;
+}
+
 /// Those whom the ledger knows.
 Task<int> in_ledger(Stage& stage) {
     CO_TRY(const LedgerWitness ledger, co_await read_ledger(stage));
@@ -141,12 +146,8 @@ Task<int> in_ledger(Stage& stage) {
 Task<std::string> instance_joins(Stage& stage) {
     CO_TRY_VOID(co_await start(stage));
     CO_TRY(auto way, way_to(stage, stage.instance_base));
-    Purchase& first = new_customer(stage);
-    first.intended = MonotonicClock::now();
-    CO_TRY(const Verdict verdict, co_await buy(*way, first));
-    first.told = verdict.told;
-    first.ended = MonotonicClock::now();
-    if (first.told != Told::Succeeded)
+    CO_TRY(const Verdict verdict, co_await new_customer_buys(stage, *way));
+    if (verdict.told != Told::Succeeded)
         co_return fail(missed("it takes no payments: " + verdict.trouble));
     co_return fmt::format("{} (pid {}) takes payments on a port of its own", name,
                           stage.instance.pid);
@@ -156,12 +157,8 @@ Task<std::string> instance_joins(Stage& stage) {
 Task<std::string> pay_at_instance(Stage& stage) {
     CO_TRY(auto way, way_to(stage, stage.instance_base));
     for (int i = 0; i < payments; ++i) {
-        Purchase& customer = new_customer(stage);
-        customer.intended = MonotonicClock::now();
-        CO_TRY(const Verdict verdict, co_await buy(*way, customer));
-        customer.told = verdict.told;
-        customer.ended = MonotonicClock::now();
-        if (customer.told != Told::Accepted)
+        CO_TRY(const Verdict verdict, co_await new_customer_buys(stage, *way));
+        if (verdict.told != Told::Accepted)
             co_return fail(missed("a payment was not accepted in stand-in: " + verdict.trouble));
     }
     co_return fmt::format("{} payments are accepted there", payments);
@@ -238,8 +235,7 @@ Task<std::string> refused_quickly(Stage& stage) {
         customer.ended = MonotonicClock::now();
         const Verdict verdict = told_by(answer, false);
         customer.told = verdict.told;
-        const auto ms =
-            std::chrono::duration_cast<std::chrono::milliseconds>(customer.latency()).count();
+        const auto ms = in_ms(customer.latency());
         if (answer && answer->status == 503 && customer.latency() <= quick_answer &&
             answer->headers.get("Stripe-Should-Retry") == "true" &&
             !answer->headers.get("Retry-After").empty())

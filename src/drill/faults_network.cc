@@ -19,10 +19,6 @@ constexpr Duration silence = std::chrono::milliseconds{1500};
 constexpr Duration promotion_patience = std::chrono::seconds{10};
 constexpr Duration look_again = std::chrono::milliseconds{100};
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 Result<Node> primary_node(const Stage& stage) {
     TRY(const Service primary, stage.platform.database(Role::Primary));
     return primary.name == "postgres-a" ? Node::A : Node::B;

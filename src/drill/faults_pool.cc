@@ -23,10 +23,6 @@ constexpr std::int64_t far_too_small = 2; ///< the least that db.pool_max may be
 constexpr std::string_view sample = "holdfast_db_pool_setting{process=\"";
 constexpr std::string_view maximum = "bound=\"max\"} ";
 
-Error missed(std::string message) {
-    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
-}
-
 /// db.pool_max as each process says that it holds in it.
 Task<std::map<std::string, std::int64_t>> pools(Stage& stage) {
     CO_TRY(const net::HttpUrl url, net::parse_http_url(stage.platform.ready().metrics_url));

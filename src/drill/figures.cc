@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t troubles_max = 5;
 
-std::int64_t in_ms(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
-
 bool failed(const Purchase& purchase) {
     return purchase.told == Told::Failed || purchase.told == Told::Nothing ||
            (purchase.told != Told::Abandoned && purchase.latency() > answer_patience);

@@ -16,6 +16,10 @@
 
 namespace holdfast::drill {
 
+inline std::int64_t in_ms(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
 /// How a client behaves.
 enum class Manner : std::uint8_t {
     Sdk,           ///< as Stripe's SDKs: the same key again, by their rules (stripe_sdk.h)

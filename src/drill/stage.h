@@ -81,6 +81,11 @@ struct Stage {
 
 using Act = net::Task<std::string> (*)(Stage& stage);
 
+/// What an act fails with when its fault did not take effect.
+inline Error missed(std::string message) {
+    return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
+}
+
 /// A session as superuser on whoever is the primary, without timeouts.
 net::Task<std::unique_ptr<db::Connection>> connect_as_outsider(Stage& stage, std::string url);
 net::Task<db::QueryResult> ask(db::Connection& connection, std::string sql, Duration timeout);

@@ -39,6 +39,17 @@ class StandInTest : public ProcessorTest {
         away_ = false;
         sim_.run_for(seconds{20});
     }
+    /// The database is reached once more: it commits, and the answer is lost.
+    void lose_the_first_commit() {
+        store_.faults = [this,
+                         first = true](const LaneCall& call) mutable -> std::optional<LaneFault> {
+            if (!away_) return std::nullopt;
+            if (call.kind == Kind::Commit && std::exchange(first, false))
+                return LaneFault{lost(), true};
+            if (call.kind == Kind::Begin && first) return std::nullopt;
+            return LaneFault{away()};
+        };
+    }
     void restart() { restart_on(*own_disk_); }
     void restart_on(MemoryDisk& disk) {
         ASSERT_TRUE(run(processor_->drain(in(seconds{60}))).has_value());
@@ -214,14 +225,7 @@ TEST_F(StandInTest, DrainsWhatAProcessHasLeftThatIsNotStartedAnyMore) {
 
 TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {
     processor();
-    bool first = true;
-    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
-        if (!away_) return std::nullopt;
-        if (call.kind == Kind::Commit && std::exchange(first, false))
-            return LaneFault{lost(), true};
-        if (call.kind == Kind::Begin && first) return std::nullopt;
-        return LaneFault{away()};
-    };
+    lose_the_first_commit();
     away_ = true;
     auto paid = pay(create(1));
     ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
@@ -236,14 +240,7 @@ TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {
 
 TEST_F(StandInTest, WhatMayBeCommittedIsNotCalledUndone) {
     processor();
-    bool first = true;
-    store_.faults = [&](const LaneCall& call) -> std::optional<LaneFault> {
-        if (!away_) return std::nullopt;
-        if (call.kind == Kind::Commit && std::exchange(first, false))
-            return LaneFault{lost(), true};
-        if (call.kind == Kind::Begin && first) return std::nullopt;
-        return LaneFault{away()};
-    };
+    lose_the_first_commit();
     away_ = true;
     for (int i = 0; i < 100; ++i) connector_.executions.push_back(ScriptedConnector::unsent());
     auto paid = pay(create(1));
