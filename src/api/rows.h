@@ -1,7 +1,8 @@
 #pragma once
 
 // find_row(): one row for an answer: from the database, or as this instance knows it when it is
-// away, or does not answer in time: who has been charged or declined is told so all the same.
+// away, does not answer in time, or has not got it yet (another process holds it and has fallen
+// silent): who has been charged or declined is told so all the same.
 
 #include "processor/processor.h"
 #include "store/store.h"
@@ -26,7 +27,8 @@ net::Task<std::optional<T>> find_row(store::Store& store, const Local& here,
         if (known && known->current) co_return std::move(known->row);
         if (known) {
             auto row = co_await store.find(account, id, deadline.capped(row_patience));
-            if (row || !is_away(row.error())) co_return row;
+            const bool told = row ? row->has_value() : !is_away(row.error());
+            if (told) co_return row;
             co_return std::move(known->row);
         }
     }

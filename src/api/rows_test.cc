@@ -20,11 +20,13 @@ class HangingStore final : public store::ModelStore {
             co_return fail(ErrorClass::Deadline, "database_timeout", "It hangs.");
         }
         if (breaks) co_return fail(ErrorClass::Bug, "row_corrupt", "It is broken.");
+        if (lacks) co_return std::nullopt;
         co_return stored;
     }
 
     bool hangs = false;
     bool breaks = false;
+    bool lacks = false;
     core::PaymentMethod stored;
 };
 
@@ -70,6 +72,13 @@ TEST_F(RowsTest, ADatabaseThatHangsIsNotWaitedForWhereTheRowIsKnown) {
     store_.hangs = true;
     EXPECT_EQ(ask(), "seen here");
     EXPECT_LE(took_, row_patience);
+}
+
+TEST_F(RowsTest, WhatTheDatabaseHasNotGotYetIsThereWhereItIsKnown) {
+    store_.lacks = true;
+    EXPECT_EQ(ask(), "seen here");
+    here_.method.reset();
+    EXPECT_EQ(ask(), "none");
 }
 
 TEST_F(RowsTest, AndIsWhereItIsNot) {

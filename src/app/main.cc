@@ -123,7 +123,11 @@ void declare_serve(CLI::App& app, Action& action) {
                         "file that db.pool_min and db.pool_max are changed by at run time");
     command->add_option("--attempt-log", options.attempt_log,
                         "directory of the log of everybody who wanted to pay");
-    command->add_option("--peer", options.peers, "name=port of another process' admin port");
+    command
+        ->add_option("--peer", options.peers,
+                     "admin ports of the processes that take payments: name=port or "
+                     "name=host:port, several parted by commas; oneself may be among them")
+        ->delimiter(',');
     command->add_flag("--checked", options.checked)->group(""); // for `up`
     add_settings(command, options.settings);
     command->callback([&action] { action = [] { return serve(options); }; });

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace holdfast::app {
 namespace {
@@ -75,44 +74,22 @@ std::string merge_metrics(const std::map<std::string, std::string>& page_by_proc
     return merged;
 }
 
-MetricsPage::MetricsPage(net::Loop& loop, std::string name, const Registry& registry)
-    : name_(std::move(name)),
-      registry_(&registry),
-      client_(std::make_unique<net::HttpClient>(loop, net::HttpClientOptions{})) {}
+MetricsPage::MetricsPage(net::Loop& loop, std::string name, const Registry& registry,
+                         std::vector<PeerAddress> peers)
+    : name_(std::move(name)), registry_(registry), peers_(std::move(peers)), client_(loop, {}) {}
 
-Result<MetricsPage> MetricsPage::create(net::Loop& loop, std::string name, const Registry& registry,
-                                        std::string address,
-                                        const std::vector<std::string>& peers) {
-    MetricsPage page(loop, std::move(name), registry);
-    page.address_ = std::move(address);
-    for (const std::string& peer : peers) {
-        const std::size_t equals = peer.find('=');
-        std::uint16_t port = 0;
-        const char* end = peer.data() + peer.size();
-        const bool good = equals != 0 && equals != std::string::npos &&
-                          std::from_chars(peer.data() + equals + 1, end, port).ptr == end &&
-                          port != 0;
-        if (!good)
-            return fail(ErrorClass::Invalid, "peer_invalid",
-                        fmt::format("--peer takes name=port, not {}", peer));
-        page.peers_.emplace(peer.substr(0, equals), port);
-    }
-    return page;
-}
-
-net::HttpResponse MetricsPage::own() const { return page_response(registry_->render()); }
+net::HttpResponse MetricsPage::own() const { return page_response(registry_.render()); }
 
 net::Task<net::HttpResponse> MetricsPage::render(net::Deadline deadline) {
-    std::map<std::string, std::string> pages{{name_, registry_->render()}};
+    std::map<std::string, std::string> pages{{name_, registry_.render()}};
     std::string up =
         "# HELP holdfast_process_up Whether a process of this machine answered.\n"
         "# TYPE holdfast_process_up gauge\n";
     up += fmt::format("holdfast_process_up{{process=\"{}\"}} 1\n", name_);
-    for (const auto& [name, port] : peers_) {
+    for (const auto& [name, host, port] : peers_) {
         net::HttpClientRequest request{
-            .host = address_, .port = port, .target = "/metrics/own", .safe_to_resend = true};
-        auto response =
-            co_await client_->request(std::move(request), deadline.capped(peer_timeout));
+            .host = host, .port = port, .target = "/metrics/own", .safe_to_resend = true};
+        auto response = co_await client_.request(std::move(request), deadline.capped(peer_timeout));
         const bool answered = response && response->status == 200;
         if (answered) pages.emplace(name, std::move(response->body));
         up += fmt::format("holdfast_process_up{{process=\"{}\"}} {}\n", name, answered ? 1 : 0);

@@ -8,13 +8,13 @@
 //
 // Source of the format: prometheus.io/docs/instrumenting/exposition_formats (text, 0.0.4).
 
+#include "app/peers.h"
 #include "base/metrics.h"
 #include "net/http_client.h"
 #include "net/http_message.h"
 #include "net/task.h"
 
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,20 +25,17 @@ std::string merge_metrics(const std::map<std::string, std::string>& page_by_proc
 
 class MetricsPage {
   public:
-    /// `peers` as name=port, admin ports at `address`. Error Invalid "peer_invalid".
-    static Result<MetricsPage> create(net::Loop& loop, std::string name, const Registry& registry,
-                                      std::string address, const std::vector<std::string>& peers);
+    MetricsPage(net::Loop& loop, std::string name, const Registry& registry,
+                std::vector<PeerAddress> peers);
 
     net::HttpResponse own() const;
     net::Task<net::HttpResponse> render(net::Deadline deadline);
 
   private:
-    MetricsPage(net::Loop& loop, std::string name, const Registry& registry);
     std::string name_;
-    const Registry* registry_;
-    std::string address_;
-    std::map<std::string, std::uint16_t> peers_;
-    std::unique_ptr<net::HttpClient> client_;
+    const Registry& registry_;
+    std::vector<PeerAddress> peers_;
+    net::HttpClient client_;
 };
 
 } // namespace holdfast::app

@@ -4,6 +4,7 @@
 #include "api/payment_api.h"
 #include "app/database.h"
 #include "app/metrics_page.h"
+#include "app/peers.h"
 #include "app/pool_follower.h"
 #include "app/readiness.h"
 #include "app/signals.h"
@@ -66,6 +67,7 @@ class Process {
     void open_directory_copy();
     Task<void> load_directory(Deadline deadline);
     Task<void> keep_directory();
+    Result<void> find_peers();
     Task<void> start_processor();
     Result<std::unique_ptr<processor::CommandLog>> open_command_log(const std::string& directory);
     Result<processor::CommandLogs> open_command_logs();
@@ -80,6 +82,8 @@ class Process {
     processor::Options processor_options();
     api::ApiLimits api_limits() const;
     bool takes_payments() const { return options_.role == "pay"; }
+    /// Names this process among all, also on other machines.
+    std::string full_name() const { return fmt::format("{}/{}", env_.hostname(), options_.name); }
 
     ServeOptions options_;
     Config config_;
@@ -94,6 +98,7 @@ class Process {
     std::optional<gateway::BreakingConnector> connector_;
     std::optional<api::Directory> directory_;
     std::shared_ptr<api::DirectoryCopy> directory_copy_; ///< jobs of the Offload have it, too
+    std::optional<Peers> peers_;
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
     std::unique_ptr<processor::Folder> folder_;
@@ -122,6 +127,8 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
         co_return co_await health_or_nothing(*readiness_, request.path);
     if (request.path == "/metrics") co_return co_await metrics_page_->render(request.deadline);
     if (request.path == "/metrics/own") co_return metrics_page_->own();
+    if (request.path == Peers::path && request.method == "POST" && peers_)
+        co_return peers_->hear(request);
     HttpResponse missing;
     missing.status = 404;
     missing.body = "This port has /livez, /readyz and /metrics.\n";
@@ -209,7 +216,7 @@ processor::Options Process::processor_options() {
     options.acquirer_timeout = config_.duration("acquirer.timeout");
     options.retry_percent = static_cast<int>(config_.integer("acquirer.retry_percent"));
     options.hold = config_.duration("db.hold");
-    options.name = fmt::format("{}/{}", env_.hostname(), options_.name);
+    options.name = full_name();
     options.unauthorized_max = static_cast<int>(config_.integer("stand_in.unauthorized_max"));
     options.metrics = &registry_;
     return options;
@@ -258,6 +265,15 @@ Result<processor::CommandLogs> Process::open_command_logs() {
     return logs;
 }
 
+Result<void> Process::find_peers() {
+    if (!takes_payments()) return {};
+    TRY(auto addresses, peer_addresses(options_.peers, options_.address));
+    std::erase_if(addresses, [this](const auto& peer) { return peer.name == options_.name; });
+    TRY(const auto secret, read_secret_file(options_.id_secret_file));
+    peers_.emplace(loop_, env_, offload_, secret, full_name(), std::move(addresses), registry_);
+    return {};
+}
+
 Task<void> Process::start_processor() {
     CO_TRY(auto command_logs, open_command_logs());
     CO_TRY(auto secret, read_secret_file(options_.acquirer_secret_file));
@@ -267,10 +283,12 @@ Task<void> Process::start_processor() {
                                                             .offload = &offload_}));
     acquirer_->observe(registry_);
     connector_.emplace(env_, *acquirer_, gateway::BreakingOptions{}, &registry_);
+    CO_TRY_VOID(find_peers());
     auto lookup = [this](Id<core::Account> id) { return directory_->find(id); };
-    CO_TRY(processor_, co_await processor::Processor::create(
-                           loop_, env_, store(), *connector_, *identity_, lookup,
-                           processor_options(), std::move(command_logs)));
+    CO_TRY(processor_,
+           co_await processor::Processor::create(
+               loop_, env_, store(), *connector_, *identity_, lookup, processor_options(),
+               std::move(command_logs), peers_ ? peers_->marks() : processor::Marks{}));
     resolver_ = std::make_unique<processor::Resolver>(
         loop_, env_, store(), *processor_, processor::ResolverOptions{.metrics = &registry_});
     resolver_->start();
@@ -294,9 +312,10 @@ api::ApiLimits Process::api_limits() const {
 Task<void> Process::start_http() {
     readiness_.emplace(loop_, store());
     readiness_->start();
-    CO_TRY(auto page,
-           MetricsPage::create(loop_, options_.name, registry_, options_.address, options_.peers));
-    metrics_page_.emplace(std::move(page));
+    // One page shows all processes: that of the background.
+    CO_TRY(auto shown, peer_addresses(options_.peers, options_.address));
+    if (takes_payments()) shown.clear();
+    metrics_page_.emplace(loop_, options_.name, registry_, std::move(shown));
     CO_TRY(
         admin_server_,
         net::HttpServer::create(

@@ -7,8 +7,8 @@
 //   --role=background  folds balances, expires replay records, resolves what others left, and
 //                      shows the metrics of every process on one page
 //
-// Each has an admin port: /livez, /readyz, /metrics. SIGTERM drains: not ready at once, running
-// requests end, then the processor's lanes close.
+// Each has an admin port: /livez, /readyz, /metrics, and /marks for the others (peers.h). SIGTERM
+// drains: not ready at once, running requests end, then the processor's lanes close.
 
 #include "app/settings.h"
 #include "base/result.h"
@@ -36,7 +36,7 @@ struct ServeOptions {
     std::string attempt_log;            ///< directory; empty: none is kept
     std::vector<std::string> left_logs; ///< command logs of processes that are not started any more
     std::string command_log;            ///< directory; empty: no stand-in processing
-    std::vector<std::string> peers;     ///< name=port of the admin ports of other processes
+    std::vector<std::string> peers;     ///< admin ports of others that take payments (peers.h)
     bool checked = false;               ///< `up` has asked the doctor for all it starts
 };
 

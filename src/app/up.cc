@@ -91,7 +91,8 @@ class Platform {
     Result<void> wait_in_sync(Duration patience);
     Result<void> start_acquirer();
     std::vector<std::string> left_command_logs() const;
-    Result<void> start_serve(const std::string& role, int number);
+    Result<void> start_processes();
+    Result<void> start_serve(const std::string& role, const Endpoint& self);
     template <class Work> Result<void> aside(Work work);
     Result<void> wait_until_ready();
     Result<std::uint16_t> reserve(std::uint16_t port);
@@ -301,9 +302,20 @@ std::vector<std::string> Platform::left_command_logs() const {
     return left;
 }
 
-Result<void> Platform::start_serve(const std::string& role, int number) {
-    const std::string name = number > 0 ? fmt::format("{}-{}", role, number) : role;
-    TRY(std::uint16_t admin_port, reserve(0));
+/// All their ports first: they speak to each other.
+Result<void> Platform::start_processes() {
+    for (int i = 1; i <= options_.instances + 1; ++i) {
+        const bool pays = i <= options_.instances;
+        TRY(std::uint16_t admin_port, reserve(0));
+        serving_.push_back({pays ? fmt::format("pay-{}", i) : "background", admin_port});
+    }
+    for (const Endpoint& process : serving_)
+        TRY_VOID(start_serve(&process == &serving_.back() ? "background" : "pay", process));
+    return {};
+}
+
+Result<void> Platform::start_serve(const std::string& role, const Endpoint& self) {
+    const std::string& name = self.name;
     TRY(std::string id_secret, data_.secret_file("id_secret"));
     TRY(std::string acquirer_secret, data_.secret_file("acquirer_secret"));
     std::vector<std::string> arguments{"serve",
@@ -315,7 +327,7 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
                                        "--address",
                                        options_.address,
                                        "--admin-port",
-                                       std::to_string(admin_port),
+                                       std::to_string(self.admin_port),
                                        "--database-url",
                                        app_url(),
                                        "--acquirer-url",
@@ -336,15 +348,14 @@ Result<void> Platform::start_serve(const std::string& role, int number) {
                                            data_.file("command-log/" + name), "--attempt-log",
                                            data_.file("attempt-log/" + name), "--directory-copy",
                                            data_.file("directory/" + name)});
-        if (number == 1)
+        if (&self == &serving_.front())
             for (const std::string& left : left_command_logs())
                 arguments.insert(arguments.end(), {"--left-log", left});
-    } else {
-        for (const Endpoint& peer : serving_)
+    }
+    for (const Endpoint& peer : serving_)
+        if (&peer != &self && &peer != &serving_.back())
             arguments.insert(arguments.end(),
                              {"--peer", fmt::format("{}={}", peer.name, peer.admin_port)});
-    }
-    serving_.push_back({name, admin_port});
     return supervisor_.start(program_service(name, std::move(arguments), drain_patience));
 }
 
@@ -436,8 +447,7 @@ Result<void> Platform::start() {
     }));
     TRY_VOID(settle_pool_settings(data_.file(pool_settings_name), configured_pool(config_), say));
     say("starting payment processing");
-    for (int i = 1; i <= options_.instances; ++i) TRY_VOID(start_serve("pay", i));
-    TRY_VOID(start_serve("background", 0));
+    TRY_VOID(start_processes());
     TRY_VOID(wait_until_ready());
     return announce();
 }

@@ -111,6 +111,8 @@ class ScriptedStore final : public store::ModelStore {
         return found;
     }
 
+    int opened() const { return opened_; }
+
   private:
     int opened_ = 0;
 };

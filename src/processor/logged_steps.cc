@@ -66,6 +66,23 @@ StepState state_of(const core::Command& outcome) {
 
 } // namespace
 
+Result<core::UnitOfWork> restored(const std::vector<core::Snapshot>& objects) {
+    core::UnitOfWork rows;
+    for (const core::Snapshot& object : objects) {
+        if (object.kind == core::ObjectKind::PaymentIntent) {
+            TRY(auto row, core::restore<core::PaymentIntent>(object));
+            rows.payment_intents.insert(std::move(row));
+        } else if (object.kind == core::ObjectKind::PaymentMethod) {
+            TRY(auto row, core::restore<core::PaymentMethod>(object));
+            rows.payment_methods.insert(std::move(row));
+        } else if (object.kind == core::ObjectKind::Charge) {
+            TRY(auto row, core::restore<core::Charge>(object));
+            rows.charges.insert(std::move(row));
+        }
+    }
+    return rows;
+}
+
 std::string accepted_record(const core::Command& command, LoggedRows rows) {
     return encode_step(RecordKind::Accepted, 0, command, std::move(rows));
 }

@@ -18,6 +18,7 @@
 #include "base/journal.h"
 #include "core/answer.h"
 #include "core/command.h"
+#include "core/unit_of_work.h"
 
 #include <map>
 #include <optional>
@@ -36,6 +37,9 @@ struct LoggedRows {
     std::string operation;               ///< core::encode_operation; empty: none
     std::string answer;                  ///< core::encode_answer; empty: none
 };
+
+/// As new rows, which is what they are to who reads them. Errors: those of core::restore.
+Result<core::UnitOfWork> restored(const std::vector<core::Snapshot>& objects);
 
 /// What the log says of one step.
 struct LoggedStep {

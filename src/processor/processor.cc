@@ -26,6 +26,8 @@ constexpr Duration join_pause_max = std::chrono::milliseconds{500};
 constexpr Duration join_margin = std::chrono::milliseconds{500};
 /// While stand-in has nothing to drain, now and then a request tells whether the database is back.
 constexpr Duration probe_interval = std::chrono::seconds{1};
+/// For the answer of another process, while nobody can drain: as long as an issuer takes.
+constexpr Duration elsewhere_patience = std::chrono::seconds{3};
 
 /// The submitter's hand on its ticket; letting go early withdraws what has not been decided.
 class TicketHold {
@@ -84,7 +86,7 @@ class BatchingProcessor final : public Processor {
   public:
     BatchingProcessor(net::Loop& loop, Env& env, store::Store& store, gateway::Connector& connector,
                       const core::Identity& identity, AccountLookup accounts, Options options,
-                      CommandLogs logs)
+                      CommandLogs logs, Marks marks)
         : store_(store),
           options_(options),
           accounts_(std::move(accounts)),
@@ -107,7 +109,7 @@ class BatchingProcessor final : public Processor {
             [this](std::int32_t wanted_ppm, Duration lease, Deadline d) {
                 return store_.renew_floor_share(options_.name, wanted_ppm, lease, d);
             },
-            operations_,
+            operations_, marks,
             StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
                            .unauthorized_max = options_.unauthorized_max,
                            .metrics = options_.metrics});
@@ -291,6 +293,11 @@ bool BatchingProcessor::probes() {
 Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline deadline) {
     const MonoTime began = MonotonicClock::now();
     Duration hold = options_.hold;
+    if (stand_in_->held_elsewhere(command)) {
+        const Duration patience = stand_in_->away() ? elsewhere_patience : hold;
+        CO_TRY(auto told, co_await stand_in_->wait_released(command, deadline.capped(patience)));
+        if (told) co_return *std::move(told);
+    }
     if (stand_in_->away()) {
         if (!probes()) co_return co_await stand_in_->pay(std::move(command), deadline);
         hold = probe_interval;
@@ -352,9 +359,10 @@ Task<std::unique_ptr<Processor>> Processor::create(net::Loop& loop, Env& env, st
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
                                                    AccountLookup accounts, Options options,
-                                                   CommandLogs logs) {
-    auto processor = std::make_unique<BatchingProcessor>(
-        loop, env, store, connector, identity, std::move(accounts), options, std::move(logs));
+                                                   CommandLogs logs, Marks marks) {
+    auto processor =
+        std::make_unique<BatchingProcessor>(loop, env, store, connector, identity,
+                                            std::move(accounts), options, std::move(logs), marks);
     CO_TRY_VOID(co_await processor->open());
     co_return processor;
 }

@@ -21,6 +21,7 @@
 #include "gateway/connector.h"
 #include "net/gate.h"
 #include "processor/command_log.h"
+#include "processor/mark_teller.h"
 #include "store/store.h"
 
 #include <functional>
@@ -73,12 +74,12 @@ using AccountLookup = std::function<const core::Account*(Id<core::Account>)>;
 class Processor {
   public:
     /// Without a log of its own there is no stand-in (stand_in.h): requests wait for the database,
-    /// and it has to be there now.
+    /// and it has to be there now. `marks` outlive the processor; drain() stops their teller.
     static Task<std::unique_ptr<Processor>> create(net::Loop& loop, Env& env, store::Store& store,
                                                    gateway::Connector& connector,
                                                    const core::Identity& identity,
                                                    AccountLookup accounts, Options options,
-                                                   CommandLogs logs = {});
+                                                   CommandLogs logs = {}, Marks marks = {});
     virtual ~Processor() = default;
 
     /// One command, durable when it returns. Errors: decide's; Overload, Deadline (not done),

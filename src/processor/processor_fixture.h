@@ -49,7 +49,7 @@ class ProcessorTest : public testing::Test {
             auto made = run(Processor::create(
                 sim_.loop(), env_, store_, connector_, identity_,
                 [this](Id<core::Account> id) { return id == account_.id ? &account_ : nullptr; },
-                options_, command_logs()));
+                options_, command_logs(), marks_));
             EXPECT_TRUE(made.has_value());
             processor_ = std::move(*made);
         }
@@ -183,6 +183,7 @@ class ProcessorTest : public testing::Test {
     core::Identity identity_{SecretString{"0123456789abcdef0123456789abcdef"}};
     core::Account account_;
     Options options_;
+    Marks marks_; ///< none: it is alone
     std::unique_ptr<Processor> processor_;
 };
 

@@ -19,13 +19,6 @@ constexpr std::size_t recent_rows_max = 20'000;
 
 using Decision = StandInMetrics::Decision;
 
-Error unable(std::string message) {
-    return {.kind = ErrorClass::Unavailable,
-            .code = "stand_in_unable",
-            .message = std::move(message),
-            .retryable = true};
-}
-
 Error no_acquirer() {
     return {.kind = ErrorClass::Unavailable,
             .code = "stand_in_no_acquirer",
@@ -52,10 +45,6 @@ void take_changes(const core::UnitOfWork& from, core::UnitOfWork& into) {
         into.replays.insert_or_assign({record.account, record.replay_key}, record);
 }
 
-template <class T> Here<T> known(const T* row, bool current) {
-    return row != nullptr ? Here<T>({.row = *row, .current = current}) : std::nullopt;
-}
-
 LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation,
                   const std::optional<core::Answer>& answer) {
     LoggedRows rows;
@@ -74,7 +63,7 @@ LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation
 
 StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
                  BusinessClock& clock, CommandLogs logs, Submit submit, RenewShare renew_share,
-                 Operations& operations, StandInOptions options)
+                 Operations& operations, Marks marks, StandInOptions options)
     : loop_(loop),
       env_(env),
       connector_(connector),
@@ -85,6 +74,7 @@ StandIn::StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules
       submit_(std::move(submit)),
       renew_share_(std::move(renew_share)),
       operations_(operations),
+      marks_(marks),
       options_(options),
       floor_(options.unauthorized_max),
       recent_(recent_rows_max),
@@ -100,36 +90,6 @@ bool StandIn::can_take(const core::Command& command) {
            !command.request.replay_key.is_nil();
 }
 
-std::optional<Outcome> StandIn::answered(const core::Command& command) const {
-    auto held = payments_.find(payment_key(command));
-    if (held == payments_.end()) return std::nullopt;
-    const auto& replays = held->second->rows.replays;
-    auto told = replays.find({command.account, command.request.replay_key});
-    if (told == replays.end() || told->second.fingerprint != command.request.fingerprint)
-        return std::nullopt;
-    return Outcome{.answer = told->second.answer,
-                   .replayed = true,
-                   .original_request = told->second.request_id};
-}
-
-Here<core::PaymentIntent> StandIn::find(Id<core::Account> account,
-                                        Id<core::PaymentIntent> id) const {
-    const core::RowKey key{account, id.uuid()};
-    if (auto held = payments_.find(key); held != payments_.end())
-        if (const auto* row = held->second->rows.payment_intents.find(key))
-            return KnownHere{.row = *row, .current = true};
-    return known(recent_.payments.find(key), away());
-}
-
-Here<core::PaymentMethod> StandIn::find(Id<core::Account> account,
-                                        Id<core::PaymentMethod> id) const {
-    return known(recent_.methods.find({account, id.uuid()}), away());
-}
-
-Here<core::Charge> StandIn::find(Id<core::Account> account, Id<core::Charge> id) const {
-    return known(recent_.charges.find({account, id.uuid()}), away());
-}
-
 /// The payment's rows, and what answers show beside it.
 void StandIn::take(const core::UnitOfWork& work, Payment& payment) {
     take_changes(work, payment.rows);
@@ -139,6 +99,7 @@ void StandIn::take(const core::UnitOfWork& work, Payment& payment) {
     for_each_change(work.charges, [&](const core::RowKey& key, const auto& row) {
         recent_.charges.note(key, row);
     });
+    changed(payment.key);
 }
 
 void StandIn::began() {
@@ -318,6 +279,7 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
         co_return fail(spawned.error());
     }
     CO_TRY(bool done, co_await step->answered.wait(deadline));
+    [[maybe_unused]] const auto heard = co_await told(key);
     if (done && step->answer) co_return *step->answer;
     const auto* row = payment->rows.payment_intents.find(key);
     if (step->number == 0 || row == nullptr) co_return fail(left_open());
@@ -345,21 +307,8 @@ Task<Outcome> StandIn::pay_away(core::Operation operation, core::Command record)
     step->work = std::move(*work);
     step->answer = Outcome{.answer = std::move(*verdict->answer)};
     CO_TRY_VOID(co_await carry_out(payment, step));
+    [[maybe_unused]] const auto heard = co_await told(payment->key);
     co_return *step->answer;
-}
-
-Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
-    if (payments_.empty()) co_return Result<void>{};
-    auto found = payments_.find(payment_key(command));
-    if (found == payments_.end()) co_return Result<void>{};
-    PaymentPtr payment = found->second;
-    if (payment->not_before > env_.now()) co_return fail(payment->damage);
-    CO_TRY(bool drained, co_await payment->drained.wait(deadline));
-    if (!drained)
-        co_return fail(
-            unable("This payment was accepted without the database and is being "
-                   "settled; try again in a moment."));
-    co_return Result<void>{};
 }
 
 // --- Carrying out -----------------------------------------------------------------------------
@@ -368,6 +317,7 @@ Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
 void StandIn::refuse(Payment& payment, Step& step, Error error) {
     decided(Decision::Refused, step.command, &step, error.code);
     payment.rows = step.before;
+    changed(payment.key);
     std::erase_if(payment.steps, [&](const StepPtr& other) { return other.get() == &step; });
     forget_idle(payment);
     step.live = false;

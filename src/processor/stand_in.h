@@ -17,6 +17,9 @@
 //
 // So a duplicate, whoever made it, costs a temporary hold and never a charge.
 //
+// Other processes are told what is held here before the caller is answered (marks.h), and what they
+// hold is answered from here, and left alone until they have drained it or have fallen silent.
+//
 // A step whose authorization certainly never reached the acquirer is accepted unauthorized where
 // the merchant's floor limits allow that (floor_limits.h), else withdrawn and refused. One without
 // the issuer's word is answered `processing`; the same reference is asked for again, here or by the
@@ -37,6 +40,7 @@
 #include "processor/business_clock.h"
 #include "processor/command_log.h"
 #include "processor/floor_limits.h"
+#include "processor/mark_teller.h"
 #include "processor/operations.h"
 #include "processor/processor.h"
 #include "processor/recent_rows.h"
@@ -63,7 +67,7 @@ struct StandInOptions {
     Registry* metrics = nullptr;
 };
 
-class StandIn {
+class StandIn : private MarkHolder {
   public:
     using Submit = Operations::Submit;
     /// Store::renew_floor_share() in the name of this process.
@@ -72,8 +76,8 @@ class StandIn {
 
     StandIn(net::Loop& loop, Env& env, gateway::Connector& connector, Rules rules,
             BusinessClock& clock, CommandLogs logs, Submit submit, RenewShare renew_share,
-            Operations& operations, StandInOptions options);
-    ~StandIn();
+            Operations& operations, Marks marks, StandInOptions options);
+    ~StandIn() override;
 
     /// Takes up what earlier processes have left in the logs, and begins to drain.
     Result<void> start();
@@ -91,6 +95,11 @@ class StandIn {
     /// Returns when the payment of `command` is drained. Error Unavailable when it is not in time,
     /// Io when its rows in the database are damaged.
     Task<void> wait_drained(core::Command command, Deadline deadline);
+    /// Another process holds the payment of `command`, and speaks.
+    bool held_elsewhere(const core::Command& command) const;
+    /// Returns when it no longer does; with its answer where it has given one to this very request.
+    /// Error Unavailable when it is not in time.
+    Task<std::optional<Outcome>> wait_released(core::Command command, Deadline deadline);
     /// Processor::find_here().
     Here<core::PaymentIntent> find(Id<core::Account> account, Id<core::PaymentIntent> id) const;
     Here<core::PaymentMethod> find(Id<core::Account> account, Id<core::PaymentMethod> id) const;
@@ -128,6 +137,13 @@ class StandIn {
     void decided(StandInMetrics::Decision decision, const core::Command& command, const Step* step,
                  std::string_view why = {});
 
+    const MarkBook::Held* marked(const core::RowKey& payment) const;
+    void changed(const core::RowKey& payment);
+    Task<void> told(core::RowKey payment);
+    bool holds_any() const override { return !payments_.empty(); }
+    std::vector<core::RowKey> held() const override;
+    Mark mark_of(const core::RowKey& payment) const override;
+
     Result<void> take_up(CommandLog& log);
     Task<void> drain();
     Task<void> drain_payment(PaymentPtr payment);
@@ -144,6 +160,7 @@ class StandIn {
     Submit submit_;
     RenewShare renew_share_;
     Operations& operations_;
+    Marks marks_;
     StandInOptions options_;
     FloorLimits floor_;
     RecentRows recent_;

@@ -21,24 +21,6 @@ constexpr Duration reversal_timeout = std::chrono::seconds{5};
 /// Has the database said no for good, and not only for now?
 bool is_final(const Error& error) { return is_refusal(error) && !error.retryable; }
 
-/// As new rows, which is what they are to this process.
-Result<core::UnitOfWork> restored(const LoggedRows& logged) {
-    core::UnitOfWork rows;
-    for (const core::Snapshot& object : logged.objects) {
-        if (object.kind == core::ObjectKind::PaymentIntent) {
-            TRY(auto row, core::restore<core::PaymentIntent>(object));
-            rows.payment_intents.insert(std::move(row));
-        } else if (object.kind == core::ObjectKind::PaymentMethod) {
-            TRY(auto row, core::restore<core::PaymentMethod>(object));
-            rows.payment_methods.insert(std::move(row));
-        } else if (object.kind == core::ObjectKind::Charge) {
-            TRY(auto row, core::restore<core::Charge>(object));
-            rows.charges.insert(std::move(row));
-        }
-    }
-    return rows;
-}
-
 } // namespace
 
 Result<void> StandIn::take_up(CommandLog& log) {
@@ -52,7 +34,7 @@ Result<void> StandIn::take_up(CommandLog& log) {
         step->outcome = logged_step.outcome;
         step->live = false;
         step->answered.set();
-        TRY(const core::UnitOfWork rows, restored(logged_step.rows));
+        TRY(const core::UnitOfWork rows, restored(logged_step.rows.objects));
         take(rows, *payment);
         if (!logged_step.rows.operation.empty()) {
             TRY(step->operation, core::decode_operation(logged_step.rows.operation));
@@ -83,6 +65,7 @@ Result<void> StandIn::start() {
     if (!payments_.empty())
         log::warn("stand_in_left_over",
                   {{"payments", static_cast<std::int64_t>(payments_.size())}});
+    if (marks_.teller != nullptr) TRY_VOID(marks_.teller->start(*this));
     TRY_VOID(gate_.spawn(keep_floor_share()));
     return gate_.spawn(drain());
 }
@@ -150,6 +133,7 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
     --draining_;
     if (payment->steps.empty()) {
         payments_.erase(payment->key);
+        changed(payment->key);
         payment->drained.set();
         work_.set();
     } else {
@@ -191,6 +175,7 @@ Task<void> StandIn::let_go(StepPtr step) {
 Task<void> StandIn::stop(Deadline deadline) {
     gate_.cancel();
     CO_TRY_VOID(co_await gate_.close(deadline));
+    if (marks_.teller != nullptr) CO_TRY_VOID(co_await marks_.teller->stop(deadline));
     std::vector<CommandLog*> logs{log_.get()};
     for (const auto& log : left_) logs.push_back(log.get());
     for (CommandLog* log : logs)

@@ -1,7 +1,7 @@
 #pragma once
 
-// What stand_in.cc (deciding and carrying out) and stand_in_drain.cc have in common. Private to
-// them.
+// What stand_in.cc (deciding and carrying out), stand_in_drain.cc and stand_in_known.cc have in
+// common. Private to them.
 
 #include "processor/stand_in.h"
 
@@ -36,6 +36,13 @@ struct StandIn::Payment {
     Error damage;
     net::Event drained;
 };
+
+inline Error unable(std::string message) {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "stand_in_unable",
+            .message = std::move(message),
+            .retryable = true};
+}
 
 inline core::RowKey payment_key(const core::Command& command) {
     return {command.account, payment_of(command).uuid()};

@@ -3,8 +3,11 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Platform } from '../support/platform.mjs';
 import { openShop, seeded } from '../support/load.mjs';
@@ -113,6 +116,43 @@ async function reconcile(platform, processing) {
   assert.match(obstacles[0], /`holdfast up` drains it/);
 }
 
+/// Statuses and bodies of one request over that many new connections: they reach all processes.
+async function askAll(platform, times, path, options = {}) {
+  const authorization = `Bearer ${platform.ready.secret_key}`;
+  const answers = [];
+  for (let i = 0; i < times; ++i) {
+    const [response] = await once(
+      request(`${platform.ready.api_base}${path}`, {
+        ...options,
+        agent: false,
+        headers: {
+          authorization,
+          'content-type': 'application/x-www-form-urlencoded',
+          ...options.headers,
+        },
+      }).end(options.body),
+      'response',
+    );
+    answers.push({ status: response.statusCode, body: await json(response) });
+  }
+  return answers;
+}
+
+/// Whichever process is asked: the one that has accepted it has told the others.
+async function allKnow(platform, { payment }) {
+  const path = `/v1/payment_intents/${payment}`;
+  const shown = await askAll(platform, 20, path);
+  assert.deepEqual([...new Set(shown.map(({ status }) => status))], [200]);
+  assert.deepEqual([...new Set(shown.map(({ body }) => body.status))], ['processing']);
+  const repeated = await askAll(platform, 20, '/v1/payment_intents', {
+    method: 'POST',
+    headers: { 'idempotency-key': 'asked-everywhere' },
+    body: 'amount=700&currency=usd&payment_method=pm_card_visa&confirm=true',
+  });
+  assert.deepEqual([...new Set(repeated.map(({ status }) => status))], [200]);
+  assert.equal(new Set(repeated.map(({ body }) => body.id)).size, 1);
+}
+
 test('what a process has left is settled by another one', { timeout: 300_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
@@ -128,6 +168,7 @@ test('what a process has left is settled by another one', { timeout: 300_000 }, 
     await shop.stop();
     const processing = [...shop.purchases.values()].filter((p) => p.status === 'processing');
     assert.ok(processing.length > 10);
+    await allKnow(platform, processing.at(-1));
     // The machine dies; afterwards there is one instance less.
     await platform.killSupervisor();
     signal([...pidsOf('pay-'), ...pidsOf('background'), ...pidsOf('postgres-')], 'SIGKILL');

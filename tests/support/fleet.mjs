@@ -46,12 +46,13 @@ export class Fleet {
     this.#secret('acquirer_secret');
     this.#secret('id_secret');
     const addresses = ports.slice(0, places).map((port, i) => `PAY_${i + 1}=127.0.0.1:${port}\n`);
+    const peers = ports.slice(places).map((port, i) => `pay-app${i + 1}=127.0.0.1:${port}`);
     writeFileSync(
       this.values,
       `HOLDFAST=${resolve(binary)}\nADDRESS=127.0.0.1\nAPI_PORT=${apiPort}\n` +
         `HAPROXY_USER=${process.getuid() === 0 ? 'haproxy' : userInfo().username}\n` +
         `DIRECTORY=${this.directory}\nSECRETS=${this.directory}\nAPP_URL=${appUrl}\n` +
-        `ACQUIRER_URL=${this.ready.acquirer_url}\n${addresses.join('')}`,
+        `ACQUIRER_URL=${this.ready.acquirer_url}\n${addresses.join('')}PEERS=${peers.join()}\n`,
     );
     this.acquirer = this.#startAcquirer(acquirerPort);
     await this.#succeed('migrate', '--database-url', deployUrl);

@@ -1,0 +1,57 @@
+#pragma once
+
+// Peers: the other `serve` processes that take payments, at their admin ports.
+//
+//   TRY(auto addresses, peer_addresses(options.peers, options.address));
+//   Peers peers(loop, env, offload, id_secret, name, addresses, registry);
+//   Processor::create(..., peers.marks());         // says what is held here
+//   peers.hear(request);                           // POST /marks: what is held there
+//
+// Sealed by processor/marks.h, so the port may be on a network that others share. Answers: 204
+// heard; 409 begin anew, with all; 403 not of this platform, or of an earlier life.
+
+#include "base/metrics.h"
+#include "net/http_client.h"
+#include "net/http_message.h"
+#include "processor/mark_teller.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace holdfast::app {
+
+struct PeerAddress {
+    std::string name;
+    std::string host;
+    std::uint16_t port = 0;
+};
+
+/// Each is name=port, then of a process at `own_host`, or name=host:port. Error "peer_invalid".
+Result<std::vector<PeerAddress>> peer_addresses(const std::vector<std::string>& texts,
+                                                const std::string& own_host);
+
+class Peers {
+  public:
+    static constexpr std::string_view path = "/marks";
+
+    /// `name` as other processes tell ours from theirs; the same after a restart.
+    Peers(net::Loop& loop, Env& env, Offload& offload, const SecretString& id_secret,
+          const std::string& name, std::vector<PeerAddress> addresses, Registry& registry);
+
+    net::HttpResponse hear(const net::HttpRequest& request);
+    processor::Marks marks() { return {.book = &book_, .teller = &teller_}; }
+
+  private:
+    std::vector<processor::Peer> posts_to(std::vector<PeerAddress> addresses);
+    net::Task<processor::MarkBook::Hearing> post(PeerAddress to, std::string sealed,
+                                                 net::Deadline deadline);
+
+    net::HttpClient client_;
+    processor::MarkCipher cipher_;
+    processor::MarkBook book_;
+    processor::MarkTeller teller_;
+    Gauge& marks_;
+};
+
+} // namespace holdfast::app
