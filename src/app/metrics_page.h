@@ -8,7 +8,7 @@
 //
 // Source of the format: prometheus.io/docs/instrumenting/exposition_formats (text, 0.0.4).
 
-#include "app/peers.h"
+#include "app/peer_address.h"
 #include "base/metrics.h"
 #include "net/http_client.h"
 #include "net/http_message.h"

@@ -10,26 +10,17 @@
 // Sealed by processor/marks.h, so the port may be on a network that others share. Answers: 204
 // heard; 409 begin anew, with all; 403 not of this platform, or of an earlier life.
 
+#include "app/peer_address.h"
 #include "base/metrics.h"
 #include "net/http_client.h"
 #include "net/http_message.h"
 #include "processor/mark_teller.h"
+#include "processor/processor.h"
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace holdfast::app {
-
-struct PeerAddress {
-    std::string name;
-    std::string host;
-    std::uint16_t port = 0;
-};
-
-/// Each is name=port, then of a process at `own_host`, or name=host:port. Error "peer_invalid".
-Result<std::vector<PeerAddress>> peer_addresses(const std::vector<std::string>& texts,
-                                                const std::string& own_host);
 
 class Peers {
   public:

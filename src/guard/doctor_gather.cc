@@ -79,6 +79,7 @@ class Look {
     Task<void> clock(db::Connection& connection, Server& server, Deadline deadline);
     Task<void> configuration(db::Connection& connection, Server& server, Deadline deadline);
     Task<void> sessions(db::Connection& connection, Server& server, Deadline deadline);
+    Task<void> merchants(db::Connection& connection, Server& server, Deadline deadline);
     Task<void> details(db::Connection& connection, Server& server, Deadline deadline);
     Task<void> details_as_monitor(Server& server, Deadline deadline);
 
@@ -101,6 +102,8 @@ Task<void> Look::run(Server& server, Deadline deadline) {
         CO_TRY_VOID(co_await details(*connection, server, deadline));
     else if (options_.monitor)
         (void)co_await details_as_monitor(server, deadline); // who may not log in sees nothing
+    if (server.is_primary()) // a table that somebody has locked can't be seen, and that is all
+        (void)co_await merchants(*connection, server, deadline);
     CO_TRY_VOID(co_await connection->dispose(deadline));
     co_return Result<void>{};
 }
@@ -187,6 +190,19 @@ Task<void> Look::sessions(db::Connection& connection, Server& server, Deadline d
         }
     }
     std::erase_if(server.sessions, [](const Sessions& known) { return known.count == 0; });
+    co_return Result<void>{};
+}
+
+Task<void> Look::merchants(db::Connection& connection, Server& server, Deadline deadline) {
+    Pipeline may{Effect::Read};
+    may.add(doctor_sql::may_see_floor_limits);
+    CO_TRY(auto allowed, co_await connection.run(may, deadline));
+    CO_TRY(const bool sees, allowed[0].front().get<bool>(0));
+    if (!sees) co_return Result<void>{};
+    Pipeline ask{Effect::Read};
+    ask.add(doctor_sql::without_floor_limits);
+    CO_TRY(auto results, co_await connection.run(ask, deadline));
+    CO_TRY(server.without_floor_limits, results[0].front().get<std::int32_t>(0));
     co_return Result<void>{};
 }
 

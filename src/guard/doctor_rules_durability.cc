@@ -182,6 +182,16 @@ std::optional<Breach> command_log_beside_database(const Facts& facts) {
         fmt::format("{} free, or a file system of its own for the command log", in_mib(needed))};
 }
 
+// Merchants in test mode risk nothing.
+std::optional<Breach> floor_limits_unset(const Facts& facts) {
+    const Server* primary = facts.primary();
+    if (!primary || primary->without_floor_limits.value_or(0) == 0) return std::nullopt;
+    return Breach{Severity::Warn,
+                  fmt::format("{} merchants in live mode have no floor limit",
+                              *primary->without_floor_limits),
+                  "`holdfast account floor-limit` with what each of them would risk"};
+}
+
 std::optional<Breach> logind_removes_ipc(const Facts& facts) {
     if (!facts.logind_removes_ipc.value_or(false)) return std::nullopt;
     for (const Server& server : facts.servers)
@@ -225,6 +235,9 @@ constexpr Rule rules[] = {
      "a file system that holds the command log and a database has room for both",
      "When the database fills the disk there is no stand-in, though that is what it is for.",
      command_log_beside_database},
+    {"floor_limits_unset", Severity::Warn, "every merchant in live mode has a floor limit",
+     "While neither the database nor the acquirer can be reached each of its payments is refused.",
+     floor_limits_unset},
     {"logind_removes_ipc", Severity::Fail,
      "logind leaves the shared memory of PostgreSQL's user alone",
      "When that user logs out the server's semaphores are removed, and it crashes.",

@@ -240,6 +240,8 @@ const Example durability_examples[] = {
      [](Facts& f) { f.command_logs->writable = false; }},
     {"command_log_without_room", [](Facts& f) { f.command_logs->directory.free_bytes = gib / 2; },
      [](Facts& f) { f.command_logs->directory.free_bytes = gib / 2 - 1; }},
+    {"floor_limits_unset", [](Facts& f) { primary(f).without_floor_limits = 0; },
+     [](Facts& f) { primary(f).without_floor_limits = 1; }},
     {"command_log_beside_database", // the primary keeps 8 GiB for slots, the standby 1 GiB
      [](Facts& f) {
          f.command_logs->directory.device = 1;

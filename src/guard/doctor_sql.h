@@ -67,6 +67,16 @@ inline constexpr Statement standbys{
     "SELECT coalesce(application_name, ''), coalesce(state, ''), coalesce(sync_state, '')"
     " FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'"};
 
+/// In the primary's own database once it has the schema, and for who may read it.
+inline constexpr Statement may_see_floor_limits{
+    "doctor_may_see_floor_limits",
+    "SELECT coalesce(has_table_privilege(to_regclass('floor_limits'), 'SELECT')"
+    " AND has_table_privilege(to_regclass('accounts'), 'SELECT'), false)"};
+inline constexpr Statement without_floor_limits{
+    "doctor_without_floor_limits",
+    "SELECT count(*)::integer FROM accounts AS a WHERE a.livemode"
+    " AND NOT EXISTS (SELECT FROM floor_limits AS f WHERE f.account_id = a.id)"};
+
 inline constexpr Statement data_directory{
     "doctor_data_directory", "SELECT coalesce(current_setting('data_directory', true), '')"};
 

@@ -39,8 +39,10 @@ void MarkBook::take(const std::string& process, const Mark& mark) {
     auto known = held_.find(mark.payment);
     if (!mark.held) {
         if (known != held_.end() && known->second.process == process) held_.erase(known);
+        overruled_.erase(mark.payment);
         return;
     }
+    if (overruled_.contains(mark.payment)) return;
     auto rows = restored(mark.objects);
     const core::PaymentIntent* payment = rows ? rows->payment_intents.find(mark.payment) : nullptr;
     if (payment == nullptr) {
@@ -61,6 +63,10 @@ void MarkBook::take(const std::string& process, const Mark& mark) {
 const MarkBook::Held* MarkBook::find(const core::RowKey& payment) const {
     auto held = held_.find(payment);
     return held == held_.end() ? nullptr : &held->second;
+}
+
+void MarkBook::overrule(const core::RowKey& payment) {
+    if (held_.erase(payment) > 0 && overruled_.size() < marks_max) overruled_.insert(payment);
 }
 
 bool MarkBook::speaks(const Held& held) const {

@@ -25,6 +25,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace holdfast::processor {
 
@@ -55,6 +56,9 @@ class MarkBook {
     const Held* find(const core::RowKey& payment) const;
     const core::PaymentMethod* method(const core::RowKey& key) const { return methods_.find(key); }
     const core::Charge* charge(const core::RowKey& key) const { return charges_.find(key); }
+    /// A payment of one who is silent was decided here: the database has it now, and whatever that
+    /// one says of it until it lets go is history.
+    void overrule(const core::RowKey& payment);
     /// Has its process been heard lately?
     bool speaks(const Held& held) const;
     std::size_t size() const { return held_.size(); }
@@ -70,6 +74,7 @@ class MarkBook {
     Env& env_;
     std::map<std::string, Process> processes_;
     std::unordered_map<core::RowKey, Held, RowKeyHash> held_;
+    std::unordered_set<core::RowKey, RowKeyHash> overruled_;
     RecentMap<core::PaymentMethod> methods_{rows_max};
     RecentMap<core::Charge> charges_{rows_max};
     std::shared_ptr<net::Event> heard_;

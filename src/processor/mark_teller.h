@@ -84,10 +84,4 @@ class MarkTeller {
     net::Gate gate_;
 };
 
-/// What others hold and what they are told; null where a process is alone.
-struct Marks {
-    MarkBook* book = nullptr;
-    MarkTeller* teller = nullptr;
-};
-
 } // namespace holdfast::processor

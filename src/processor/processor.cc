@@ -292,6 +292,7 @@ bool BatchingProcessor::probes() {
 
 Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline deadline) {
     const MonoTime began = MonotonicClock::now();
+    const core::RowKey payment{command.account, payment_of(command).uuid()};
     Duration hold = options_.hold;
     if (stand_in_->held_elsewhere(command)) {
         const Duration patience = stand_in_->away() ? elsewhere_patience : hold;
@@ -307,6 +308,7 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
     auto drained = co_await stand_in_->wait_drained(command, deadline.capped(hold));
     auto paid = drained ? co_await pay_in_database(command, hold, deadline)
                         : Result<Outcome>(fail(std::move(drained).error()));
+    if (paid) stand_in_->decided_here(payment);
     if (paid || !is_outage(paid.error()) || draining_) co_return paid;
     // One payment that could not be committed may be its own misfortune; when none could be in all
     // that time, it is the database.

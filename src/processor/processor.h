@@ -21,7 +21,6 @@
 #include "gateway/connector.h"
 #include "net/gate.h"
 #include "processor/command_log.h"
-#include "processor/mark_teller.h"
 #include "store/store.h"
 
 #include <functional>
@@ -30,8 +29,17 @@
 
 namespace holdfast::processor {
 
+class MarkBook;
+class MarkTeller;
+
 /// Beside Options::lanes, one each for slow and for suspect commands; each lane has a connection.
 inline constexpr std::size_t special_lanes = 2;
+
+/// What others hold and what they are told; null where a process is alone.
+struct Marks {
+    MarkBook* book = nullptr;
+    MarkTeller* teller = nullptr;
+};
 
 struct Options {
     int lanes = 2;

@@ -100,6 +100,8 @@ class StandIn : private MarkHolder {
     /// Returns when it no longer does; with its answer where it has given one to this very request.
     /// Error Unavailable when it is not in time.
     Task<std::optional<Outcome>> wait_released(core::Command command, Deadline deadline);
+    /// The database has it, though another process, which is silent, holds it, too.
+    void decided_here(const core::RowKey& payment);
     /// Processor::find_here().
     Here<core::PaymentIntent> find(Id<core::Account> account, Id<core::PaymentIntent> id) const;
     Here<core::PaymentMethod> find(Id<core::Account> account, Id<core::PaymentMethod> id) const;

@@ -100,6 +100,11 @@ Task<std::optional<Outcome>> StandIn::wait_released(core::Command command, Deadl
     co_return std::optional<Outcome>{};
 }
 
+void StandIn::decided_here(const core::RowKey& payment) {
+    if (const MarkBook::Held* other = marked(payment); other && !marks_.book->speaks(*other))
+        marks_.book->overrule(payment);
+}
+
 void StandIn::changed(const core::RowKey& payment) {
     if (marks_.teller != nullptr) marks_.teller->changed(payment);
 }

@@ -1,5 +1,6 @@
 // Two processes: one has lost the database, the other has not, or has it back before.
 
+#include "processor/mark_teller.h"
 #include "processor/processor_fixture.h"
 
 namespace holdfast::processor {
@@ -204,6 +205,8 @@ TEST_F(StandInPeersTest, TheDeadAreNotWaitedFor) {
     EXPECT_LT(env_.now() - began, seconds{1});
     EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Succeeded);
     cut_ = false;
+    sim_.run_for(seconds{3}); // it is heard again, and has no database yet
+    EXPECT_FALSE(seen_there(1) && seen_there(1)->current) << "what it holds has lost";
     database_returns();
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
     EXPECT_EQ(connector_.reversed.size(), 1U) << "the hold of who came too late";

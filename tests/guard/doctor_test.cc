@@ -267,6 +267,23 @@ TEST_F(DoctorTest, LooksAtTheDirectoryOfTheCommandLog) {
     EXPECT_THAT(broken(options), ElementsAre("command_log_in_memory"));
 }
 
+TEST_F(DoctorTest, CountsMerchantsWithoutFloorLimits) {
+    EXPECT_EQ(look(good_options()).servers[0].without_floor_limits, 0);
+    const auto add = [&](std::string_view id, bool live) {
+        cluster_.execute(
+            fmt::format("INSERT INTO accounts VALUES ('{0}', '{0}', {1}, 'A', now(), 0, 0)", id,
+                        live),
+            database);
+    };
+    add("00000000-0000-7000-8000-000000000001", false);
+    EXPECT_THAT(broken(), IsEmpty()) << "in test mode nothing is at risk";
+    add("00000000-0000-7000-8000-000000000002", true);
+    EXPECT_THAT(broken(), ElementsAre("floor_limits_unset"));
+    cluster_.execute("INSERT INTO floor_limits SELECT id, 'usd', 1, 1, 1 FROM accounts", database);
+    EXPECT_THAT(broken(), IsEmpty());
+    cluster_.execute("DELETE FROM floor_limits; DELETE FROM accounts", database);
+}
+
 TEST_F(DoctorTest, JudgesWhatItKnowsWithoutServers) {
     GatherOptions options = good_options();
     options.servers.clear();

@@ -39,6 +39,7 @@ SUITES = (
     Suite("chaos", "kill -9 under load", lambda slow: run_tests("chaos", slow, 1, 3600)),
     Suite("patroni", "three nodes of it", lambda slow: run_tests("patroni", slow, 1, 3600)),
     Suite("fuzz", "parsers", lambda slow: suites.run_fuzzers(600 if slow else 10), builds="fuzz"),
+    Suite("soak", "random faults", lambda slow: run_tests("soak", slow, 1, 3600), only_slow=True),
     Suite("headers", "each compiles alone", lambda slow: suites.run_headers(), only_slow=True),
     Suite("lint", "clang-tidy", lambda slow: suites.run_lint(), only_slow=True),
     Suite("mutants", "that tests can fail", lambda slow: mutants.run_all(), "", only_slow=True),
