@@ -117,7 +117,8 @@ struct Server {
     std::map<std::string, Role> roles;            ///< holdfast_* and the one we log in as
     std::vector<Sessions> sessions;               ///< without the doctor's own
     std::optional<std::vector<Standby>> standbys; ///< seen by members of pg_monitor only
-    /// Of the merchants in live mode those who accept nothing while acquirer and database are away.
+    /// Of the merchants with a live key those who accept nothing while acquirer and database are
+    /// away.
     std::optional<int> without_floor_limits;
 
     std::optional<int> cores;                 ///< of its machine

@@ -187,7 +187,7 @@ std::optional<Breach> floor_limits_unset(const Facts& facts) {
     const Server* primary = facts.primary();
     if (!primary || primary->without_floor_limits.value_or(0) == 0) return std::nullopt;
     return Breach{Severity::Warn,
-                  fmt::format("{} merchants in live mode have no floor limit",
+                  fmt::format("{} merchants with a live key have no floor limit",
                               *primary->without_floor_limits),
                   "`holdfast account floor-limit` with what each of them would risk"};
 }
@@ -235,7 +235,7 @@ constexpr Rule rules[] = {
      "a file system that holds the command log and a database has room for both",
      "When the database fills the disk there is no stand-in, though that is what it is for.",
      command_log_beside_database},
-    {"floor_limits_unset", Severity::Warn, "every merchant in live mode has a floor limit",
+    {"floor_limits_unset", Severity::Warn, "every merchant with a live key has a floor limit",
      "While neither the database nor the acquirer can be reached each of its payments is refused.",
      floor_limits_unset},
     {"logind_removes_ipc", Severity::Fail,

@@ -70,11 +70,13 @@ inline constexpr Statement standbys{
 /// In the primary's own database once it has the schema, and for who may read it.
 inline constexpr Statement may_see_floor_limits{
     "doctor_may_see_floor_limits",
-    "SELECT coalesce(has_table_privilege(to_regclass('floor_limits'), 'SELECT')"
-    " AND has_table_privilege(to_regclass('accounts'), 'SELECT'), false)"};
+    "SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), 'SELECT')), false)"
+    " FROM unnest('{accounts,api_keys,floor_limits}'::text[]) AS name"};
 inline constexpr Statement without_floor_limits{
     "doctor_without_floor_limits",
     "SELECT count(*)::integer FROM accounts AS a WHERE a.livemode"
+    " AND EXISTS (SELECT FROM api_keys AS k WHERE k.account_id = a.id"
+    " AND coalesce(k.expires > now(), true))"
     " AND NOT EXISTS (SELECT FROM floor_limits AS f WHERE f.account_id = a.id)"};
 
 inline constexpr Statement data_directory{

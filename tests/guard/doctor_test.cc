@@ -278,10 +278,16 @@ TEST_F(DoctorTest, CountsMerchantsWithoutFloorLimits) {
     add("00000000-0000-7000-8000-000000000001", false);
     EXPECT_THAT(broken(), IsEmpty()) << "in test mode nothing is at risk";
     add("00000000-0000-7000-8000-000000000002", true);
+    EXPECT_THAT(broken(), IsEmpty()) << "nor without a key";
+    cluster_.execute(
+        "INSERT INTO api_keys SELECT sha256(convert_to(id::text, 'UTF8')), id, false,"
+        " 'sk', now() FROM accounts",
+        database);
     EXPECT_THAT(broken(), ElementsAre("floor_limits_unset"));
     cluster_.execute("INSERT INTO floor_limits SELECT id, 'usd', 1, 1, 1 FROM accounts", database);
     EXPECT_THAT(broken(), IsEmpty());
-    cluster_.execute("DELETE FROM floor_limits; DELETE FROM accounts", database);
+    cluster_.execute("DELETE FROM floor_limits; DELETE FROM api_keys; DELETE FROM accounts",
+                     database);
 }
 
 TEST_F(DoctorTest, JudgesWhatItKnowsWithoutServers) {
