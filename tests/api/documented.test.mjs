@@ -10,7 +10,7 @@ import { Platform, run } from '../support/platform.mjs';
 let platform;
 
 before(async () => {
-  platform = await Platform.start();
+  platform = await Platform.start({ instances: 2 }); // some metrics are about one's peers
 });
 after(() => platform.end());
 
