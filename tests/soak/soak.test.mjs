@@ -18,6 +18,7 @@ const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const roundMs = Math.min(5, minutes) * 60_000;
 const faultMaxMs = 12_000;
 const calmMaxMs = 4_000;
+const acquirerBackMs = 20_000;
 
 /// Runs SQL beside the platform; what it locks is let go when it ends or its server dies.
 const sql = (platform, text) =>
@@ -53,10 +54,19 @@ const killed = (wanted) => async (platform) => {
   signal([service.pid], 'SIGKILL');
 };
 
+/// As soon as it answers: it may just be starting again.
+async function teachAcquirer(platform, plan) {
+  for (const until = Date.now() + acquirerBackMs; ; await pause(50)) {
+    const taught = await setAcquirerFaults(platform.ready, plan).catch((error) => error);
+    if (!(taught instanceof Error)) return;
+    if (Date.now() > until) throw taught;
+  }
+}
+
 const acquirer = (modes) => async (platform, ms, random) => {
-  await setAcquirerFaults(platform.ready, { seed: Math.floor(random() * 1e6), modes });
+  await teachAcquirer(platform, { seed: Math.floor(random() * 1e6), modes });
   await pause(ms);
-  await setAcquirerFaults(platform.ready, { seed: 1, modes: {} });
+  await teachAcquirer(platform, { seed: 1, modes: {} });
 };
 
 const isPrimary = (name, platform) => name === `postgres-${platform.pair().primary}`;
