@@ -170,6 +170,30 @@ TEST(StandIn, IsSupersededByAnyChangeOfWhatItHeld) {
     }
 }
 
+TEST(StandIn, WaitsForWhatIsUnderWayInTheDatabase) {
+    TestWorld world;
+    Confirmed payment(world);
+    ConfirmPaymentIntent confirm = payment.confirm;
+    confirm.payment_method = world.new_card();
+    payment.hold.vault_token = confirm.payment_method->create->vault_token;
+    const auto other = world.submit(payment.confirm, "other");
+    ASSERT_TRUE(other && other->started);
+    const auto early = world.submit(confirm, "confirm", 1, payment.hold);
+    ASSERT_FALSE(early.has_value());
+    EXPECT_TRUE(early.error().retryable) << early.error().code;
+
+    TestWorld taken = world;
+    taken.record(*other->started, TestWorld::approved());
+    EXPECT_EQ(taken.submit(confirm, "confirm", 1, payment.hold).error().code,
+              "stand_in_superseded");
+
+    world.record(*other->started, TestWorld::declined());
+    const auto late = world.submit(confirm, "confirm", 1, payment.hold);
+    ASSERT_TRUE(late.has_value()) << late.error().code;
+    ASSERT_TRUE(late->started) << "what was held in stand-in stands";
+    EXPECT_EQ(late->started->id, payment.hold.reference);
+}
+
 TEST(StandIn, IsSupersededByADeclineUnderTheSameKey) {
     TestWorld world;
     const Confirmed payment(world);

@@ -26,9 +26,11 @@ Result<Verdict> repeat_creation(const Decision& decision, const PaymentIntent& p
 }
 
 /// The database's word on what was decided without it: done already, or something else came first.
+/// Of what is not decided there nothing can be said yet (Conflict): if that fails, this may stand.
 Result<Verdict> repeat_stand_in(const Decision& decision, const PaymentIntent& payment) {
-    if (!decision.find(decision.stand_in()->reference)) return fail(stand_in_superseded());
-    return current_state(snapshot(payment));
+    if (decision.find(decision.stand_in()->reference)) return current_state(snapshot(payment));
+    TRY_VOID(decision.idle(payment));
+    return fail(stand_in_superseded());
 }
 
 /// What was held in stand-in is what this payment would hold now.
