@@ -5,6 +5,7 @@
 #include "processor/acquirer_word.h"
 #include "processor/stand_in_step.h"
 
+#include <cstring>
 #include <utility>
 
 namespace holdfast::processor {
@@ -43,6 +44,26 @@ void take_changes(const core::UnitOfWork& from, core::UnitOfWork& into) {
     take_changes(from.operations, into.operations);
     for (const core::ReplayRecord& record : from.new_replays)
         into.replays.insert_or_assign({record.account, record.replay_key}, record);
+}
+
+/// What the payment's money is held under here already, else one of this request's own: when that
+/// is superseded and reversed, what another request holds, of another process, must stand.
+Id<core::Operation> reference_for(const core::Identity& identity, const core::Command& command,
+                                  const core::PaymentIntent* known, const core::UnitOfWork& rows) {
+    if (known != nullptr) {
+        const auto* active = rows.operations.find(command.account, known->active_operation);
+        if (active != nullptr && active->kind == core::OperationKind::Authorize) return active->id;
+        const auto* charge = rows.charges.find(command.account, known->latest_charge);
+        if (charge != nullptr && charge->status == core::ChargeStatus::Succeeded)
+            return charge->authorization;
+    }
+    const auto attempt = identity.stand_in_authorization(
+        command.account, payment_of(command), known != nullptr ? known->failed_attempts : 0);
+    const core::RequestContext& request = command.request;
+    const Uuid& asked = request.replay_key.is_nil() ? request.request_id : request.replay_key;
+    std::uint64_t number = 0;
+    std::memcpy(&number, asked.bytes.data(), sizeof number);
+    return identity.child<core::Operation>(command.account, attempt.uuid(), number);
 }
 
 LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation,
@@ -220,11 +241,10 @@ Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command co
     if (known == nullptr) known = recent_.payments.find(key);
     const bool creates = std::holds_alternative<core::CreatePaymentIntent>(command.body);
     if (!creates || known == nullptr)
-        command.stand_in = core::StandIn{.reference = rules_.identity.stand_in_authorization(
-                                             command.account, payment_of(command),
-                                             known != nullptr ? known->failed_attempts : 0),
-                                         .amount = {},
-                                         .vault_token = {}};
+        command.stand_in =
+            core::StandIn{.reference = reference_for(rules_.identity, command, known, payment.rows),
+                          .amount = {},
+                          .vault_token = {}};
     auto step = std::make_shared<Step>(loop_);
     TRY(step->work, load(payment, command));
     Result<core::Verdict> verdict = decide(command, step->work);

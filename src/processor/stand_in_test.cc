@@ -150,6 +150,43 @@ TEST_F(StandInTest, ConfirmsWhatWasCreatedBefore) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(StandInTest, AnotherKeyFindsWhatIsHeldHere) {
+    processor();
+    away_ = true;
+    ASSERT_TRUE(pay(create(1)).has_value());
+    auto again = pay(confirm(1, 2));
+    ASSERT_TRUE(again.has_value()) << to_string(again.error());
+    EXPECT_EQ(status_in(again->answer), PaymentIntentStatus::Processing);
+    EXPECT_EQ(asked().size(), 1U);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
+/// Both have a hold; whoever drains first has won, and the other one's is let go.
+TEST_F(StandInTest, TwoProcessesHoldForTwoRequestsAndOneOfThemStands) {
+    MemoryDisk other_disk;
+    MemoryDisk* const first_disk = own_disk_;
+    processor();
+    ASSERT_TRUE(pay(create(1, false)).has_value());
+    away_ = true;
+    ASSERT_TRUE(pay(confirm(1, 2)).has_value());
+    away_ = false;
+    restart_on(other_disk);
+    ASSERT_TRUE(pay(describe(1, "known")).has_value()); // now this one knows it, too
+    away_ = true;
+    ASSERT_TRUE(pay(confirm(1, 4)).has_value());
+    ASSERT_EQ(connector_.executed.size(), 2U);
+    const Id<core::Operation> first = connector_.executed[0].id, second = connector_.executed[1].id;
+    EXPECT_NE(first, second);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    restart_on(*first_disk);
+    sim_.run_for(seconds{20});
+    EXPECT_EQ(connector_.reversed, (std::vector{first}));
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(StandInTest, WhatItDoesNotKnowWaits) {
     processor();
     away_ = true;
