@@ -42,6 +42,11 @@ class MemoryDisk {
     void fail(Operation operation, std::uint64_t after = 0);
     /// Files together have at most that many bytes.
     void set_capacity(std::uint64_t bytes) { capacity_bytes_ = bytes; }
+    /// No planned failure is left, and there is room.
+    void heal() {
+        failing_.clear();
+        capacity_bytes_.reset();
+    }
 
     /// What the files have now; changes of them are damage, on the disk at once.
     std::map<std::string, std::string> contents() const;

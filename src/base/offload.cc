@@ -8,6 +8,7 @@ namespace holdfast {
 Offload::Offload(Options options)
     : options_(std::move(options)), simulated_(Env::current().simulated()) {
     CHECK(options_.threads > 0 && options_.queue_max > 0);
+    CHECK(simulated_ || !options_.run_by);
     if (simulated_) return;
     for (std::size_t i = 0; i < options_.threads; ++i) {
         threads_.push_back(start_thread(options_.name, [this] { work(); }));
@@ -18,7 +19,10 @@ Offload::~Offload() { shutdown(); }
 
 Result<void> Offload::submit(Job job) {
     if (simulated_) {
-        job();
+        if (options_.run_by)
+            options_.run_by(std::move(job));
+        else
+            job();
         return {};
     }
     {

@@ -8,7 +8,8 @@
 //
 // Work must not touch what the loop owns: give it values, take a value back. `done` is called
 // exactly once, on the worker, and only hands over (posts to the loop, completes a promise);
-// net/offload_await.h makes it awaitable. Under a simulated Env everything runs inline, in order.
+// net/offload_await.h makes it awaitable. Under a simulated Env everything runs inline, in order,
+// or when a simulation lets it (run_by).
 //
 // Limits: `threads` workers, `queue_max` waiting pieces of work. Over that run() answers Overload
 // "offload_full" and neither function is called; the caller decides whether to wait or refuse.
@@ -35,10 +36,14 @@ namespace holdfast {
 
 class Offload {
   public:
+    using Job = std::move_only_function<void()>;
+
     struct Options {
         std::string name = "offload"; ///< of the threads, at most 15 characters
         std::size_t threads = 2;
         std::size_t queue_max = 1024;
+        /// Only under a simulated Env: gets what was accepted, to run it once, in order, or never.
+        std::function<void(Job)> run_by = {};
     };
 
     explicit Offload(Options options);
@@ -65,8 +70,6 @@ class Offload {
     const Options& options() const { return options_; }
 
   private:
-    using Job = std::move_only_function<void()>;
-
     Result<void> submit(Job job);
     void work();
 

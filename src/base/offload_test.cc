@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <deque>
 #include <future>
 #include <memory>
 
@@ -62,6 +63,19 @@ TEST(Offload, RunsInlineUnderASimulatedClock) {
     int result = 0;
     ASSERT_TRUE(offload.run([] { return gettid(); }, [&result](int thread) { result = thread; }));
     EXPECT_EQ(result, gettid());
+}
+
+TEST(Offload, RunsWhenASimulationLetsIt) {
+    SimEnv env(1);
+    env.install();
+    std::deque<Offload::Job> waiting;
+    Offload offload({.run_by = [&](Offload::Job job) { waiting.push_back(std::move(job)); }});
+    int result = 0;
+    ASSERT_TRUE(offload.run([] { return 7; }, [&result](int value) { result = value; }));
+    EXPECT_EQ(result, 0);
+    ASSERT_EQ(waiting.size(), 1U);
+    waiting.front()();
+    EXPECT_EQ(result, 7);
 }
 
 } // namespace

@@ -129,6 +129,9 @@ class BatchingProcessor final : public Processor {
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
     bool database_away() const override { return stand_in_ && stand_in_->away(); }
+    std::size_t payments_to_drain() const override {
+        return stand_in_ ? stand_in_->open_payments() : 0;
+    }
     Here<core::PaymentIntent> find_here(Id<core::Account> account,
                                         Id<core::PaymentIntent> id) const override {
         return stand_in_ ? stand_in_->find(account, id) : std::nullopt;

@@ -102,6 +102,8 @@ class Processor {
 
     /// Payments are decided by stand-in; what else is asked of the database is in vain.
     virtual bool database_away() const = 0;
+    /// Payments that stand-in has taken and the database does not have yet.
+    virtual std::size_t payments_to_drain() const = 0;
     /// What this instance knows: current are a payment that stand-in has decided, until it is
     /// drained, and while the database is away everything that was seen here last.
     virtual Here<core::PaymentIntent> find_here(Id<core::Account> account,

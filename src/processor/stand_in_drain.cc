@@ -16,6 +16,7 @@ constexpr Duration drain_timeout = std::chrono::seconds{3};
 constexpr Duration drain_pause = std::chrono::milliseconds{200};
 /// Where the payment's rows are damaged in the database, until somebody has repaired them.
 constexpr Duration damaged_pause = std::chrono::seconds{30};
+constexpr Duration idle_pause = std::chrono::seconds{5};
 constexpr Duration reversal_timeout = std::chrono::seconds{5};
 
 /// Has the database said no for good, and not only for now?
@@ -106,7 +107,9 @@ Task<void> StandIn::drain() {
         metrics_.open(payments_.size());
         metrics_.floor(floor_.share_ppm(env_.now()), floor_.open());
         metrics_.log_bytes(log_->stats().bytes);
-        if (auto woken = co_await work_.wait(Deadline::after(drain_pause)); !woken)
+        const bool idle = undrained_.empty() && draining_ == 0;
+        const Duration pause = idle ? idle_pause : drain_pause;
+        if (auto woken = co_await work_.wait(Deadline::after(pause)); !woken)
             co_return Result<void>{};
     }
 }

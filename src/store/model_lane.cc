@@ -13,12 +13,12 @@ using core::UnitOfWork;
 
 namespace {
 
-constexpr Duration lock_poll_interval = std::chrono::milliseconds{1};
+constexpr Duration lock_poll_interval = std::chrono::milliseconds{10};
 
 class ModelLane final : public Lane {
   public:
     ModelLane(std::shared_ptr<ModelWorld> world, Uuid id)
-        : world_(std::move(world)), id_(id), last_(first_predecessor(id)) {}
+        : world_(std::move(world)), id_(id), last_(first_predecessor(id)), era_(world_->era) {}
     ~ModelLane() override { world_->release(this); }
 
     const Uuid& id() const override { return id_; }
@@ -29,6 +29,8 @@ class ModelLane final : public Lane {
         state_ = State::Broken; // until all of it has worked
         LockPlan plan(needs);
         CO_TRY_VOID(co_await world_->travel(deadline));
+        CO_TRY_VOID(still_connected());
+        CO_TRY_VOID(world_->writable());
         Batch batch;
         auto locked = co_await lock(std::move(plan), mode, deadline, batch);
         if (!locked) {
@@ -37,6 +39,7 @@ class ModelLane final : public Lane {
         }
         batch.database_now = Env::current().wall();
         auto back = co_await world_->travel(deadline);
+        if (back) back = still_connected();
         if (!back) {
             world_->release(this);
             co_return fail(std::move(back).error());
@@ -52,23 +55,24 @@ class ModelLane final : public Lane {
         state_ = State::Broken;
         const Seal seal = next_seal(last_, work, commands, now_, digest_of(work));
         awaited_ = seal.sequence;
+        if (!still_connected()) co_return lost_error();
+        CommitUnderWay sent(*world_, work, seal, this);
         auto there = co_await world_->travel(deadline);
         if (there && world_->roll(world_->faults.commit_stalls_permille)) {
             there = co_await world_->stall(deadline);
         }
-        if (!there || world_->roll(world_->faults.answer_lost_permille)) {
+        if (!there || !still_connected() || world_->roll(world_->faults.answer_lost_permille)) {
             // The connection broke: whether the server had got it all, nobody here can tell.
-            if (world_->roll(500)) (void)world_->apply(work, seal, this);
+            sent.leave_to_chance();
             world_->release(this);
             co_return lost_error();
         }
+        if (world_->cut()) co_return co_await commit_alone(work, seal, sent, deadline);
+        (void)sent.forget();
         auto applied = refuse_or_apply(work, seal);
         world_->release(this);
         if (!applied) co_return applied;
-        if (!co_await world_->travel(deadline)) co_return lost_error();
-        last_ = seal;
-        state_ = State::Idle;
-        co_return Result<void>{};
+        co_return co_await acknowledged(seal, deadline);
     }
 
     Task<void> rollback(Deadline deadline) override {
@@ -76,6 +80,7 @@ class ModelLane final : public Lane {
         state_ = State::Broken;
         world_->release(this);
         CO_TRY_VOID(co_await world_->travel(deadline));
+        CO_TRY_VOID(still_connected());
         state_ = State::Idle;
         co_return Result<void>{};
     }
@@ -83,6 +88,10 @@ class ModelLane final : public Lane {
     Task<bool> resolve(Deadline deadline) override {
         CHECK(awaited_ > 0);
         CO_TRY_VOID(co_await reopen(deadline));
+        state_ = State::Broken; // until what it shows is durable
+        CO_TRY_VOID(co_await world_->replicated(deadline));
+        CO_TRY_VOID(still_connected());
+        state_ = State::Idle;
         co_return last_.sequence >= awaited_;
     }
 
@@ -90,6 +99,8 @@ class ModelLane final : public Lane {
         world_->release(this);
         state_ = State::Broken;
         CO_TRY_VOID(co_await world_->travel(deadline));
+        CO_TRY_VOID(world_->writable());
+        era_ = world_->era;
         const std::vector<Seal>& chain = world_->chains[id_];
         last_ = chain.empty() ? first_predecessor(id_) : chain.back();
         state_ = State::Idle;
@@ -108,7 +119,37 @@ class ModelLane final : public Lane {
                     "The connection broke while the commit was under way.");
     }
 
+    /// Sessions end with their server.
+    Result<void> still_connected() const {
+        if (era_ == world_->era) return {};
+        return fail({.kind = ErrorClass::Unavailable,
+                     .code = "connection_lost",
+                     .message = "The server has ended this session.",
+                     .retryable = true});
+    }
+
+    /// The standby can't be told. It is durable once it can; whoever gives up before that leaves
+    /// it where all can see it, and it may yet be gone.
+    Task<void> commit_alone(const UnitOfWork& work, const Seal& seal, CommitUnderWay& sent,
+                            Deadline deadline) {
+        auto waited = co_await world_->replicated(deadline);
+        const bool lives = still_connected().has_value();
+        (void)sent.forget();
+        if (lives) CO_TRY_VOID(world_->apply(work, seal, this));
+        world_->release(this);
+        if (!lives || !waited) co_return lost_error();
+        co_return co_await acknowledged(seal, deadline);
+    }
+
+    Task<void> acknowledged(const Seal& seal, Deadline deadline) {
+        if (!co_await world_->travel(deadline) || !still_connected()) co_return lost_error();
+        last_ = seal;
+        state_ = State::Idle;
+        co_return Result<void>{};
+    }
+
     Result<void> refuse_or_apply(const UnitOfWork& work, const Seal& seal) {
+        TRY_VOID(world_->writable());
         if (world_->roll(world_->faults.commit_fails_permille)) {
             return fail({.kind = ErrorClass::Unavailable,
                          .code = "commit_refused",
@@ -127,6 +168,7 @@ class ModelLane final : public Lane {
 
     /// Takes one lock; false when somebody else has it.
     bool take(ModelWorld::Locks& locks, ObjectKind kind, const RowKey& key) {
+        if (world_->locked_outside({kind, key})) return false;
         auto [it, fresh] = locks.try_emplace({kind, key}, this);
         return fresh || it->second == this;
     }
@@ -150,6 +192,7 @@ class ModelLane final : public Lane {
                                 .sqlstate = "55P03"});
             }
             CO_TRY_VOID(co_await net::sleep_for(lock_poll_interval));
+            CO_TRY_VOID(still_connected());
         }
         co_return Result<void>{};
     }
@@ -179,9 +222,14 @@ class ModelLane final : public Lane {
             CO_TRY_VOID(
                 co_await take_or_wait(world_->row_locks, kind, key, mode, deadline, plan, batch));
             // Read now and not before: the row is current once its lock is held.
-            if (world_->row_locks.at({kind, key}) == this) rows.load(*world_->table<T>().find(key));
+            if (holds(kind, key)) rows.load(*world_->table<T>().find(key));
         }
         co_return Result<void>{};
+    }
+
+    bool holds(ObjectKind kind, const RowKey& key) const {
+        auto lock = world_->row_locks.find({kind, key});
+        return lock != world_->row_locks.end() && lock->second == this;
     }
 
     template <class T> void load(core::Rows<T>& rows, const RowKey& key) const {
@@ -218,6 +266,7 @@ class ModelLane final : public Lane {
     std::int64_t awaited_ = 0;
     WallTime now_;
     State state_ = State::Idle;
+    std::uint64_t era_; ///< of its session
 };
 
 } // namespace

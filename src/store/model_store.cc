@@ -24,6 +24,40 @@ void ModelStore::take_away(Duration duration) {
     world_->away_until = MonotonicClock::now() + duration;
 }
 
+void ModelStore::silence(Duration duration) {
+    world_->silent_until = MonotonicClock::now() + duration;
+}
+
+void ModelStore::make_read_only(Duration duration) {
+    world_->read_only_until = MonotonicClock::now() + duration;
+}
+
+void ModelStore::lock_payments(int permille, Duration duration) {
+    for (const auto& [key, row] : world_->table<core::PaymentIntent>().rows) {
+        const ModelWorld::LockKey lock{core::ObjectKind::PaymentIntent, key};
+        if (!world_->roll(permille) || world_->row_locks.contains(lock)) continue;
+        world_->outside_locks[lock] = MonotonicClock::now() + duration;
+    }
+}
+
+void ModelStore::cut_link(Duration duration) {
+    if (!world_->cut()) world_->standby = *world_;
+    world_->cut_until = MonotonicClock::now() + duration;
+}
+
+void ModelStore::fail_over(Duration outage) { world_->fail_over(outage); }
+
+void ModelStore::heal() {
+    world_->away_until = world_->silent_until = world_->read_only_until = {};
+    world_->cut_until = {};
+    world_->outside_locks.clear();
+}
+
+bool ModelStore::is_durable(const core::Operation& operation) const {
+    const ModelData& data = world_->cut() ? *world_->standby : *world_;
+    return data.table<core::Operation>().find({operation.account, operation.id.uuid()}) != nullptr;
+}
+
 AuditReport ModelStore::audit() const { return audit_model(*world_); }
 
 template <class T> std::vector<T> ModelStore::all() const {
@@ -237,7 +271,7 @@ Task<std::vector<core::Operation>> ModelStore::stale_operations(WallTime before,
 }
 
 Task<std::int64_t> ModelStore::fold_balances(int limit, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     auto& deltas = world_->deltas;
     const auto folded = std::min<std::ptrdiff_t>(limit, std::ssize(deltas));
     for (const core::Delta& delta : deltas | std::views::take(folded)) {
@@ -248,7 +282,7 @@ Task<std::int64_t> ModelStore::fold_balances(int limit, Deadline deadline) {
 }
 
 Task<std::int64_t> ModelStore::expire_replays(WallTime before, int limit, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     std::int64_t left = limit;
     co_return static_cast<std::int64_t>(std::erase_if(world_->replays, [&](const auto& entry) {
         return left > 0 && entry.second.created < before && left-- > 0;
@@ -256,7 +290,7 @@ Task<std::int64_t> ModelStore::expire_replays(WallTime before, int limit, Deadli
 }
 
 Task<void> ModelStore::create_account(core::Account account, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     if (!world_->accounts.emplace(account.id, account).second) {
         co_return fail({.kind = ErrorClass::Invalid, .code = "accounts_pkey", .sqlstate = "23505"});
     }
@@ -302,7 +336,7 @@ Task<bool> ModelStore::remove_floor_limit(Id<core::Account> account, core::Curre
 
 Task<FloorShare> ModelStore::renew_floor_share(std::string holder, std::int32_t wanted_ppm,
                                                Duration lease, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     const MonoTime now = MonotonicClock::now();
     auto& shares = world_->floor_shares;
     shares.erase(holder);
@@ -311,11 +345,13 @@ Task<FloorShare> ModelStore::renew_floor_share(std::string holder, std::int32_t 
     for (const auto& [_, share] : shares) left -= share.ppm;
     const std::int32_t ppm = std::min(wanted_ppm, left);
     shares.emplace(holder, ModelWorld::HeldShare{ppm, now + lease});
-    co_return FloorShare{.ppm = ppm, .holders = static_cast<std::int32_t>(shares.size())};
+    const FloorShare given{.ppm = ppm, .holders = static_cast<std::int32_t>(shares.size())};
+    CO_TRY_VOID(co_await world_->travel(deadline)); // the answer may be lost
+    co_return given;
 }
 
 Task<void> ModelStore::insert_key(ApiKey key, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     if (!world_->keys.emplace(key.hash, key).second) {
         co_return fail({.kind = ErrorClass::Invalid, .code = "api_keys_pkey", .sqlstate = "23505"});
     }
@@ -352,7 +388,7 @@ Task<std::vector<ApiKey>> ModelStore::list_keys(Id<core::Account> account, Deadl
 }
 
 Task<bool> ModelStore::expire_key(std::string hash, WallTime when, Deadline deadline) {
-    CO_TRY_VOID(co_await world_->travel(deadline));
+    CO_TRY_VOID(co_await world_->travel_to_write(deadline));
     auto it = world_->keys.find(hash);
     if (it == world_->keys.end()) co_return false;
     it->second.expires = when;

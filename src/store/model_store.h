@@ -16,8 +16,17 @@
 //   answer_lost     the connection breaks while the commit is under way: the batch is durable or
 //                   gone, each half of the time, and resolve() tells
 //   take_away()     every call fails as Unavailable for a while; a commit under way loses its
-//   answer
-// A process that is killed destroys its Lanes: their batches vanish and their locks are free.
+//                   answer
+//   silence()       no call is answered for a while; what still waits then goes on
+//   make_read_only()  reads work, batches are refused
+//   lock_payments() somebody else's session holds payments
+//   cut_link()      the standby gets nothing: commits wait for it, with their locks held. Who gives
+//                   up waiting leaves a batch that everybody can see and that may yet be gone
+//   fail_over()     the primary dies and the standby takes over, with everything acknowledged.
+//                   Commits under way have reached it, each half of the time, but not over a link
+//                   that was cut: then all that only the primary showed is gone
+// A process that is killed destroys its Lanes: their batches vanish, but for a commit that was
+// sent, and their locks are free.
 //
 //   ModelStore store({.seed = 7, .latency_max = std::chrono::milliseconds{5}});
 //   CO_TRY(auto lane, co_await store.open_lane(deadline));
@@ -49,6 +58,15 @@ class ModelStore : public Store {
 
     void set_faults(ModelFaults faults);
     void take_away(Duration duration);
+    void silence(Duration duration);
+    void make_read_only(Duration duration);
+    void lock_payments(int permille, Duration duration);
+    void cut_link(Duration duration);
+    void fail_over(Duration outage);
+    /// All of that is over.
+    void heal();
+    /// Is it on the standby, too? What only the primary shows may yet be gone.
+    bool is_durable(const core::Operation& operation) const;
 
     /// The checks of audit.h, over what is in memory.
     AuditReport audit() const;

@@ -4,6 +4,7 @@
 #include "store/seal.h"
 #include "store/test_samples.h"
 
+#include "net/gate.h"
 #include "net/sim_loop.h"
 
 #include <gmock/gmock.h>
@@ -115,12 +116,146 @@ TEST(ModelStore, ALaneThatIsGoneHoldsNothing) {
     EXPECT_THAT(batch->busy, testing::IsEmpty());
 }
 
-net::Task<void> insert(ModelStore& store, core::PaymentIntent payment) {
+net::Task<void> insert_by(Lane& lane, core::PaymentIntent payment) {
     const auto deadline = Deadline::after(patience);
-    CO_TRY(auto lane, co_await store.open_lane(deadline));
-    CO_TRY(Batch batch, co_await lane->begin({}, LockMode::Skip, deadline));
+    CO_TRY(Batch batch, co_await lane.begin({}, LockMode::Skip, deadline));
     batch.work.payment_intents.insert(payment);
-    co_return co_await lane->commit(std::move(batch.work), 1, deadline);
+    co_return co_await lane.commit(std::move(batch.work), 1, deadline);
+}
+
+/// A database that is a pair, on simulated time.
+class ModelPair : public testing::Test {
+  protected:
+    static Deadline in(Duration duration) { return Deadline::after(duration); }
+    template <class T> Result<T> run(net::Task<T> task) {
+        return sim_.run(std::move(task), patience);
+    }
+    /// Of a batch that inserts one payment.
+    Result<void> pay(Lane& lane, Duration patience_of_commit) {
+        auto batch = run(lane.begin({}, LockMode::Skip, in(seconds{1})));
+        if (!batch) return fail(batch.error());
+        batch->work.payment_intents.insert(samples::bare_payment(account_));
+        return run(lane.commit(std::move(batch->work), 1, in(patience_of_commit)));
+    }
+    std::size_t payments() const { return store_.all<core::PaymentIntent>().size(); }
+    std::unique_ptr<Lane> lane() { return std::move(*run(store_.open_lane(in(seconds{1})))); }
+
+    using seconds = std::chrono::seconds;
+    SimEnv env_{1};
+    struct Installed {
+        explicit Installed(Env& env) { env.install(); }
+    } installed_{env_};
+    net::SimLoop sim_{env_, 1};
+    ModelStore store_;
+    Id<core::Account> account_ = samples::next_id<core::Account>();
+};
+
+TEST_F(ModelPair, WhatIsSilentAnswersLater) {
+    store_.silence(seconds{3});
+    const Result<void> early = run(store_.ping(in(seconds{1})));
+    ASSERT_FALSE(early);
+    EXPECT_EQ(early.error().kind, ErrorClass::Deadline);
+    const MonoTime began = env_.now();
+    EXPECT_TRUE(run(store_.ping(in(seconds{10}))));
+    EXPECT_EQ(env_.now() - began, seconds{2});
+}
+
+TEST_F(ModelPair, AReadOnlyServerIsReadAndNotWritten) {
+    auto lane = this->lane();
+    ASSERT_TRUE(pay(*lane, seconds{1}));
+    store_.make_read_only(seconds{5});
+    EXPECT_TRUE(run(store_.list_payment_intents(account_, {}, in(seconds{1}))));
+    const Result<void> refused = pay(*lane, seconds{1});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "database_read_only");
+    sim_.run_for(seconds{5});
+    ASSERT_TRUE(run(lane->reopen(in(seconds{1}))));
+    EXPECT_TRUE(pay(*lane, seconds{1}));
+    EXPECT_EQ(payments(), 2u);
+}
+
+TEST_F(ModelPair, AFailoverKeepsWhatWasAcknowledgedAndEndsSessions) {
+    auto lane = this->lane();
+    ASSERT_TRUE(pay(*lane, seconds{1}));
+    auto batch = run(lane->begin({}, LockMode::Skip, in(seconds{1})));
+    ASSERT_TRUE(batch);
+    store_.fail_over(seconds{2});
+    batch->work.payment_intents.insert(samples::bare_payment(account_));
+    const Result<void> late = run(lane->commit(std::move(batch->work), 1, in(seconds{1})));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().kind, ErrorClass::Unknown);
+    EXPECT_FALSE(run(lane->resolve(in(seconds{1})))) << "nobody is there yet";
+    sim_.run_for(seconds{2});
+    EXPECT_FALSE(run(lane->resolve(in(seconds{1}))).value());
+    EXPECT_EQ(payments(), 1u);
+    EXPECT_TRUE(pay(*lane, seconds{1}));
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(ModelPair, WithoutItsStandbyNothingIsDurableUntilItIsBack) {
+    auto lane = this->lane();
+    store_.cut_link(seconds{10});
+    const Result<void> paid = pay(*lane, seconds{1});
+    ASSERT_FALSE(paid);
+    EXPECT_EQ(paid.error().kind, ErrorClass::Unknown);
+    EXPECT_EQ(payments(), 1u) << "all can see it";
+    const Result<bool> early = run(lane->resolve(in(seconds{1})));
+    ASSERT_FALSE(early) << "but nobody may count on it";
+    const MonoTime began = env_.now();
+    EXPECT_TRUE(run(lane->resolve(in(seconds{60}))).value());
+    EXPECT_EQ(env_.now() - began, seconds{8});
+    EXPECT_TRUE(pay(*lane, seconds{1}));
+}
+
+TEST_F(ModelPair, WhatOnlyThePrimaryShowedIsGoneWithIt) {
+    auto lane = this->lane();
+    ASSERT_TRUE(pay(*lane, seconds{1}));
+    store_.cut_link(seconds{10});
+    ASSERT_FALSE(pay(*lane, seconds{1}));
+    EXPECT_EQ(payments(), 2u);
+    store_.fail_over(seconds{0});
+    EXPECT_EQ(payments(), 1u);
+    EXPECT_FALSE(run(lane->resolve(in(seconds{1}))).value());
+    EXPECT_TRUE(pay(*lane, seconds{1}));
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(ModelPair, WhoEndsWithItsCommitUnderWayMayHaveDoneIt) {
+    constexpr int tries = 40;
+    for (int i = 0; i < tries; ++i) {
+        store_.set_faults({.seed = static_cast<std::uint64_t>(i), .latency_max = seconds{1}});
+        net::SimProcess process(sim_);
+        auto lane = this->lane();
+        net::Gate gate(process, "test");
+        ASSERT_TRUE(gate.spawn(insert_by(*lane, samples::bare_payment(account_))));
+        sim_.run_for(std::chrono::milliseconds{1500});
+        process.kill();
+    }
+    EXPECT_GT(payments(), 0u);
+    EXPECT_LT(payments(), static_cast<std::size_t>(tries));
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(ModelPair, RowsThatOthersHoldAreBusy) {
+    auto lane = this->lane();
+    ASSERT_TRUE(pay(*lane, seconds{1}));
+    const core::RowRef row{core::ObjectKind::PaymentIntent,
+                           {account_, store_.all<core::PaymentIntent>().at(0).id.uuid()},
+                           core::Access::Lock};
+    const std::vector<core::Needs> needs{{.rows = {row}, .replay = {}}};
+    store_.lock_payments(1'000, seconds{5});
+    auto batch = run(lane->begin(needs, LockMode::Skip, in(seconds{1})));
+    ASSERT_TRUE(batch);
+    EXPECT_THAT(batch->busy, testing::SizeIs(1));
+    ASSERT_TRUE(run(lane->rollback(in(seconds{1}))));
+    const MonoTime began = env_.now();
+    ASSERT_TRUE(run(lane->begin(needs, LockMode::Wait, in(seconds{10}))));
+    EXPECT_GE(env_.now() - began, seconds{5});
+}
+
+net::Task<void> insert(ModelStore& store, core::PaymentIntent payment) {
+    CO_TRY(auto lane, co_await store.open_lane(Deadline::after(patience)));
+    co_return co_await insert_by(*lane, std::move(payment));
 }
 
 TEST(ModelAudit, FindsAPaymentThatReceivedNothing) {

@@ -15,6 +15,15 @@ bool ModelWorld::roll(int permille) {
     return permille > 0 && static_cast<int>(random() % all) < permille;
 }
 
+namespace {
+std::unexpected<Error> late() {
+    return fail({.kind = ErrorClass::Deadline,
+                 .code = "deadline_passed",
+                 .message = "The database did not answer in time.",
+                 .retryable = true});
+}
+} // namespace
+
 Task<void> ModelWorld::travel(Deadline deadline) {
     const auto spread = static_cast<std::uint64_t>(
         std::max(Duration{0}, faults.latency_max - faults.latency_min).count());
@@ -23,19 +32,78 @@ Task<void> ModelWorld::travel(Deadline deadline) {
     const bool in_time = latency <= deadline.left();
     if (latency > Duration{0})
         CO_TRY_VOID(co_await net::sleep_for(std::min(latency, deadline.left())));
-    if (!in_time || deadline.passed()) {
-        co_return fail({.kind = ErrorClass::Deadline,
-                        .code = "deadline_passed",
-                        .message = "The database did not answer in time.",
-                        .retryable = true});
-    }
-    if (away()) {
+    while (MonotonicClock::now() < silent_until && !deadline.passed())
+        CO_TRY_VOID(co_await net::sleep_until(std::min(silent_until, deadline.when())));
+    if (!in_time || deadline.passed()) co_return late();
+    if (MonotonicClock::now() < away_until) {
         co_return fail({.kind = ErrorClass::Unavailable,
                         .code = "database_unavailable",
                         .message = "The database is away.",
                         .retryable = true});
     }
     co_return Result<void>{};
+}
+
+bool ModelWorld::cut() {
+    if (standby && MonotonicClock::now() >= cut_until) standby.reset(); // it has caught up
+    return standby.has_value();
+}
+
+Task<void> ModelWorld::replicated(Deadline deadline) {
+    while (cut()) {
+        if (deadline.passed()) co_return late();
+        CO_TRY_VOID(co_await net::sleep_until(std::min(cut_until, deadline.when())));
+    }
+    co_return Result<void>{};
+}
+
+Result<void> ModelWorld::writable() const {
+    if (MonotonicClock::now() >= read_only_until) return {};
+    return fail({.kind = ErrorClass::Unavailable,
+                 .code = "database_read_only",
+                 .message = "The server takes no writes.",
+                 .retryable = true,
+                 .sqlstate = "25006"});
+}
+
+Task<void> ModelWorld::travel_to_write(Deadline deadline) {
+    CO_TRY_VOID(co_await travel(deadline));
+    CO_TRY_VOID(writable());
+    co_return co_await replicated(deadline);
+}
+
+/// The primary is gone with all its sessions; the standby has what was acknowledged.
+void ModelWorld::fail_over(Duration outage) {
+    if (cut()) {
+        for (CommitUnderWay* commit : std::vector(under_way)) (void)commit->forget();
+        static_cast<ModelData&>(*this) = *std::exchange(standby, std::nullopt);
+    }
+    for (CommitUnderWay* commit : std::vector(under_way)) commit->leave_to_chance();
+    ++era;
+    row_locks.clear();
+    claims.clear();
+    outside_locks.clear();
+    silent_until = read_only_until = {};
+    away_until = MonotonicClock::now() + outage;
+}
+
+bool ModelWorld::locked_outside(const LockKey& key) const {
+    auto lock = outside_locks.find(key);
+    return lock != outside_locks.end() && MonotonicClock::now() < lock->second;
+}
+
+CommitUnderWay::CommitUnderWay(ModelWorld& world, const core::UnitOfWork& work, const Seal& seal,
+                               const Lane* lane)
+    : world_(world), work_(work), seal_(seal), lane_(lane) {
+    world_.under_way.push_back(this);
+}
+
+bool CommitUnderWay::forget() { return std::erase(world_.under_way, this) > 0; }
+
+void CommitUnderWay::leave_to_chance() {
+    constexpr int half = 500;
+    if (!forget() || !world_.writable() || !world_.roll(half)) return;
+    (void)world_.apply(work_, seal_, lane_);
 }
 
 Task<void> ModelWorld::stall(Deadline deadline) {

@@ -34,9 +34,10 @@ struct Purchase {
     Id<core::PaymentIntent> payment;
     Uuid creation;                                   ///< replay key of the request that makes it
     std::optional<std::int64_t> told_received_minor; ///< succeeded, with so much
-    bool told_held = false;                          ///< requires_capture
+    bool told_there = false;                         ///< an answer has shown it, in any state
+    std::optional<std::int32_t> told_held;           ///< requires_capture, by that attempt
     bool told_canceled = false;
-    std::vector<Id<core::Charge>> told_declined;
+    std::map<Id<core::Charge>, std::int32_t> told_declined; ///< and the number of the attempt
     std::vector<Id<core::Refund>> told_refunded;
     int told_note = 0; ///< the newest metadata[note] that was acknowledged; they only rise
 };
@@ -47,6 +48,7 @@ struct Wire {
     Env& env;
     const core::Identity& identity;
     Id<core::Account> account;
+    bool stands_in = false;      ///< an answer may give way to what the database has
     bool answers_expire = false; ///< so soon that a retry may find its cached answer gone
     int nodes = 2;
     /// One request to one instance. Error Unknown: the connection broke, or the answer was lost.

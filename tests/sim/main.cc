@@ -1,12 +1,15 @@
 // sim: the seeded simulation of payments.
 //
 //   sim --seeds 10000 [--from N] [--jobs N]     runs that many seeds, in parallel
-//   sim --seed N [--verbose]                    replays one run
+//   sim --seed N [--verbose]                    replays one run; what was logged is shown at its
+//   end
 //
 // A failing seed is printed with what is wrong and the command that replays it. Exit code 1 then,
 // 2 for bad arguments.
 
 #include "world.h"
+
+#include "base/log.h"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -20,10 +23,11 @@
 #include <thread>
 
 /// A run allocates little and often: what the sanitizer keeps of each block costs more than the
-/// run. Unit tests of the same code have all of it.
+/// run. Unit tests of the same code have all of it, and so has a replay with
+/// ASAN_OPTIONS=malloc_context_size=30.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
-    return "malloc_context_size=3:quarantine_size_mb=16:detect_stack_use_after_return=0";
+    return "malloc_context_size=0:quarantine_size_mb=4:detect_stack_use_after_return=0";
 }
 
 namespace holdfast::sim {
@@ -41,6 +45,7 @@ bool run_seed(std::uint64_t seed, bool verbose, Progress& progress) {
     progress.seed = seed;
     World world(seed, verbose);
     std::vector<std::string> findings = world.run();
+    if (verbose) std::fputs((log::recorded_json() + "\n").c_str(), stderr);
     ++progress.runs;
     progress.steps += world.steps();
     progress.purchases += world.purchases();

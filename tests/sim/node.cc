@@ -6,8 +6,16 @@ namespace holdfast::sim {
 
 namespace {
 
-constexpr Duration start_pause = std::chrono::milliseconds{100};
+constexpr Duration start_pause = std::chrono::milliseconds{250};
+constexpr Duration ping_timeout = std::chrono::seconds{2};
+constexpr JournalLimits log_limits{.segment_bytes = segment_bytes_min,
+                                   .bytes_max = 4 * segment_bytes_min};
 constexpr Duration resolve_interval = std::chrono::seconds{3}; // idle rounds take most of a run
+
+const SecretString& log_secret() {
+    static const SecretString secret{"simulated secret of command logs"};
+    return secret;
+}
 
 /// Tells the client that its connection is over, however the request ended.
 class Connection {
@@ -23,6 +31,14 @@ class Connection {
 
 } // namespace
 
+Node::Node(Platform platform, Duration skew, Duration disk_latency_max)
+    : platform_(platform),
+      env_(platform.env, skew),
+      disk_latency_max_(disk_latency_max),
+      offload_({.run_by = [this](Offload::Job job) {
+          CHECK(lifecycle_->spawn(do_disk_job(std::move(job))).has_value());
+      }}) {}
+
 void Node::start() {
     process_ = std::make_unique<net::SimProcess>(platform_.loop);
     connector_.emplace(env_, platform_.acquirer, gateway::BreakingOptions{});
@@ -32,14 +48,60 @@ void Node::start() {
     CHECK(lifecycle_->spawn(bring_up()).has_value());
 }
 
+Task<void> Node::do_disk_job(Offload::Job job) {
+    const auto span = static_cast<std::uint64_t>(disk_latency_max_.count()) + 1;
+    CO_TRY_VOID(co_await net::sleep_for(
+        Duration{static_cast<Duration::rep>(platform_.env.random_below(span))}));
+    ++disk_jobs_;
+    job();
+    co_return Result<void>{};
+}
+
+Result<std::unique_ptr<processor::CommandLog>> Node::open_log(MemoryDisk& disk, net::Loop& loop) {
+    TRY(auto journal, Journal::open(disk.mount(), log_secret(), log_limits));
+    return processor::CommandLog::create(loop, offload_, std::move(journal));
+}
+
+Result<processor::CommandLogs> Node::open_logs() {
+    processor::CommandLogs logs;
+    if (!platform_.stands_in) return logs;
+    TRY(logs.own, open_log(disk_, *process_));
+    for (MemoryDisk* disk : left_) { // a damaged one of somebody else is no reason not to start
+        auto left = open_log(*disk, *process_);
+        if (left) logs.left.push_back(std::move(*left));
+    }
+    return logs;
+}
+
+bool Node::holds(Id<core::Account> account, Id<core::PaymentIntent> payment) {
+    if (!platform_.stands_in) return false;
+    if (auto here = find_here(account, payment); here && here->current) return true;
+    if (up()) return false;
+    const auto logged = processor::read_command_log(*disk_.mount(), log_secret());
+    return logged && std::ranges::any_of(*logged, [&](const auto& step) {
+               return processor::payment_of(step.second.command) == payment;
+           });
+}
+
+Result<std::size_t> Node::left_in_log() {
+    CHECK(!running());
+    if (!platform_.stands_in) return std::size_t{0};
+    TRY(auto log, open_log(disk_, platform_.loop.loop()));
+    return log->recovered().size();
+}
+
 Task<void> Node::bring_up() {
     for (;;) {
-        auto made = co_await processor::Processor::create(
-            *process_, env_, platform_.store, *connector_, platform_.identity,
-            [this](Id<core::Account> id) { return account(id); }, platform_.options);
-        if (made) {
-            processor_ = std::move(*made);
-            break;
+        auto there = co_await platform_.store.ping(Deadline::after(ping_timeout));
+        if (auto logs = there ? open_logs() : fail(there.error())) {
+            auto made = co_await processor::Processor::create(
+                *process_, env_, platform_.store, *connector_, platform_.identity,
+                [this](Id<core::Account> id) { return account(id); }, platform_.options,
+                std::move(*logs));
+            if (made) {
+                processor_ = std::move(*made);
+                break;
+            }
         }
         CO_TRY_VOID(co_await net::sleep_for(start_pause));
     }
@@ -89,14 +151,19 @@ void Node::begin_drain() {
     if (up()) CHECK(lifecycle_->spawn(drain()).has_value());
 }
 
+/// What is not over by its deadline is killed, as a supervisor does.
 Task<void> Node::drain() {
+    auto ended = co_await end_orderly();
+    drained_ = true;
+    co_return ended;
+}
+
+Task<void> Node::end_orderly() {
     Deadline deadline = Deadline::after(std::chrono::minutes{1});
     CO_TRY_VOID(co_await requests_->close(deadline));
     CO_TRY_VOID(co_await folder_->stop(deadline));
     CO_TRY_VOID(co_await resolver_->stop(deadline));
-    CO_TRY_VOID(co_await processor_->drain(deadline));
-    drained_ = true;
-    co_return Result<void>{};
+    co_return co_await processor_->drain(deadline);
 }
 
 } // namespace holdfast::sim

@@ -5,13 +5,19 @@
 
 #include "client.h"
 
+#include "core/identity.h"
 #include "gateway/books.h"
 #include "store/model_store.h"
 
 namespace holdfast::sim {
 
-void examine(const store::ModelStore& store, const gateway::Books& books,
-             const std::vector<std::unique_ptr<Client>>& clients,
+struct Evidence {
+    const store::ModelStore& store;
+    const gateway::Books& books;
+    const core::Identity& identity;
+};
+
+void examine(Evidence evidence, const std::vector<std::unique_ptr<Client>>& clients,
              std::vector<std::string>& findings);
 
 } // namespace holdfast::sim

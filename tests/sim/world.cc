@@ -17,13 +17,23 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr int node_count = 2;
+constexpr int node_count = 3;
 constexpr Duration run_limit = minutes{30};
 constexpr Duration settle_limit = seconds{60}; // what is promised
 constexpr Duration restart_max = seconds{20};
+constexpr Duration absence_max = minutes{2};
 constexpr Duration trouble_max = seconds{12};
+constexpr Duration long_trouble_max = seconds{45};
+constexpr Duration log_patience = seconds{5}; // for what need not be durable at once
+constexpr Duration look_pause = seconds{1};
+constexpr int disk_jobs_to_crash_in = 12;
 constexpr Duration skew_max = minutes{5};
 constexpr std::uint64_t steps_to_crash_in = 6'000;
+const core::FloorLimit floor_limit{
+    .currency = {}, .payment_minor = 60'000, .card_minor = 90'000, .total_minor = 120'000};
+/// Not yet: what one process has taken without the database is unknown to the others, which say
+/// 404, until it is drained. A client has to come again.
+constexpr bool processes_tell_each_other = false;
 
 struct Installed {
     explicit Installed(Env& env) { env.install(); }
@@ -39,14 +49,17 @@ World::World(std::uint64_t seed, bool verbose)
       dice_(seed * 0x9E3779B97F4A7C15ULL + 1),
       calm_(dice_.chance(10)),
       answers_expire_(dice_.chance(20)),
+      stands_in_(dice_.chance(80)),
       identity_((Installed(env_), id_secret())),
       store_(store_faults()) {
     accounts_.resize(2);
     loop_ = std::make_unique<net::SimLoop>(env_, seed);
     acquirer_ = std::make_unique<gateway::SimAcquirer>(*loop_, env_, acquirer_options());
+    witness_ = std::make_unique<Witness>(store_, *acquirer_);
     gate_ = std::make_unique<net::Gate>(loop_->loop(), "world");
     if (!calm_ && dice_.chance(50)) lost_requests_percent_ = static_cast<int>(dice_.below(10));
     for (core::Account& account : accounts_) {
+        if (dice_.chance(50)) account.floor_limits.push_back(floor_limit);
         account.id = account.public_id = Id<core::Account>::time_ordered(env_);
         auto stored =
             loop_->run(store_.create_account(account, Deadline::after(minutes{1})), minutes{2});
@@ -103,6 +116,7 @@ processor::Options World::processor_options() {
     processor::Options options;
     options.lanes = dice_.chance(80) ? 2 : 1;
     options.batch_commands_max = dice_.chance(80) ? 512 : static_cast<int>(dice_.between(1, 3));
+    options.hold = dice_.between(Duration{milliseconds{200}}, Duration{seconds{8}});
     return options;
 }
 
@@ -120,10 +134,13 @@ Duration World::any_skew() {
 void World::make_nodes() {
     for (int i = 0; i < node_count; ++i) {
         const Duration skew = !calm_ && dice_.chance(50) ? any_skew() : Duration{0};
+        const Duration disk_latency = dice_.chance(15) ? seconds{2} : milliseconds{4};
+        processor::Options options = processor_options();
+        options.name = fmt::format("pay-{}", i);
         nodes_.push_back(
-            std::make_unique<Node>(Platform{*loop_, env_, store_, *acquirer_, identity_, accounts_,
-                                            processor_options(), folding()},
-                                   skew));
+            std::make_unique<Node>(Platform{*loop_, env_, store_, *witness_, identity_, accounts_,
+                                            std::move(options), folding(), stands_in_},
+                                   skew, disk_latency));
         nodes_.back()->start();
     }
 }
@@ -137,6 +154,7 @@ void World::make_clients() {
             .env = env_,
             .identity = identity_,
             .account = account,
+            .stands_in = stands_in_,
             .answers_expire = answers_expire_,
             .nodes = node_count,
             .send = [this](int n, core::Command c, Duration p) { return send(n, std::move(c), p); },
@@ -155,12 +173,20 @@ void World::make_clients() {
 
 void World::plan_crashes() {
     if (calm_) return;
-    for (auto count = dice_.below(4); count > 0; --count) {
-        crashes_.push_back(
-            {loop_->steps() + 20 + dice_.below(steps_to_crash_in) / (1 + dice_.below(20)),
-             static_cast<int>(dice_.below(node_count)), dice_.chance(20)});
+    for (auto count = dice_.below(5); count > 0; --count) {
+        Crash crash{.node = static_cast<int>(dice_.below(node_count))};
+        if (stands_in_ && dice_.chance(35))
+            crash.disk_jobs = static_cast<int>(dice_.between(1, disk_jobs_to_crash_in));
+        else
+            crash.step =
+                loop_->steps() + 20 + dice_.below(steps_to_crash_in) / (1 + dice_.below(20));
+        const auto end = dice_.below(100);
+        crash.end = end < 40   ? End::Kill
+                    : end < 70 ? End::PowerCut
+                    : end < 90 ? End::Drain
+                               : End::ForGood;
+        crashes_.push_back(crash);
     }
-    std::ranges::sort(crashes_, std::greater{}, &Crash::step);
 }
 
 std::size_t World::purchases() const {
@@ -177,6 +203,12 @@ Task<void> World::drive(Client& client) {
     co_return ended;
 }
 
+bool World::is_due(const Crash& crash) const {
+    const Node& node = *nodes_[static_cast<std::size_t>(crash.node)];
+    if (crash.disk_jobs > 0) return node.running() && node.disk_jobs() >= crash.disk_jobs;
+    return loop_->steps() >= crash.step;
+}
+
 /// Called between two steps.
 void World::crash_if_due() {
     for (int i = 0; i < node_count; ++i) {
@@ -186,62 +218,141 @@ void World::crash_if_due() {
         note(fmt::format("node {} drained", i));
         CHECK(gate_->spawn(restart(i)).has_value());
     }
-    while (!healed_ && !crashes_.empty() && loop_->steps() >= crashes_.back().step) {
-        Crash crash = crashes_.back();
-        crashes_.pop_back();
-        Node& node = *nodes_[static_cast<std::size_t>(crash.node)];
-        if (!node.running()) continue;
-        if (crash.orderly) {
-            note(fmt::format("node {} is asked to end", crash.node));
-            node.begin_drain();
+    if (healed_) return;
+    for (std::size_t i = 0; i < crashes_.size();) {
+        if (!is_due(crashes_[i])) {
+            ++i;
             continue;
         }
-        note(fmt::format("node {} is killed", crash.node));
-        node.kill();
-        CHECK(gate_->spawn(restart(crash.node)).has_value());
+        const Crash due = crashes_[i];
+        crashes_.erase(crashes_.begin() + static_cast<std::ptrdiff_t>(i));
+        crash(due);
     }
 }
 
+void World::crash(const Crash& crash) {
+    Node& node = *nodes_[static_cast<std::size_t>(crash.node)];
+    if (!node.running()) return;
+    if (crash.end == End::Drain) {
+        note(fmt::format("node {} is asked to end", crash.node));
+        node.begin_drain();
+        return;
+    }
+    note(fmt::format("node {} {}", crash.node,
+                     crash.end == End::PowerCut ? "loses its power" : "is killed"));
+    node.kill();
+    if (crash.end == End::PowerCut) node.lose_power();
+    const bool for_good = crash.end == End::ForGood && buried_ < 0 && crash.node != heir_;
+    if (for_good)
+        bury(crash.node);
+    else
+        CHECK(gate_->spawn(restart(crash.node)).has_value());
+}
+
+/// It does not come back: another one takes its command log over, the next time that it starts.
+void World::bury(int n) {
+    buried_ = n;
+    heir_ = (n + 1) % node_count;
+    note(fmt::format("node {} is gone for good; node {} gets its log", n, heir_));
+    Node& heir = *nodes_[static_cast<std::size_t>(heir_)];
+    heir.take_over(nodes_[static_cast<std::size_t>(n)]->disk());
+    if (heir.running()) heir.begin_drain();
+}
+
 Task<void> World::restart(int n) {
-    CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{milliseconds{10}}, restart_max)));
+    Duration most = dice_.chance(15) ? absence_max : restart_max;
+    if (healed_) most = seconds{1};
+    CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{milliseconds{10}}, most)));
+    start(n);
+    co_return Result<void>{};
+}
+
+void World::start(int n) {
     Node& node = *nodes_[static_cast<std::size_t>(n)];
-    if (node.running()) co_return Result<void>{};
+    if (node.running() || n == buried_) return;
     note(fmt::format("node {} starts", n));
     node.start();
-    co_return Result<void>{};
 }
 
 Task<void> World::make_trouble() {
     while (!healed_) {
         CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{0}, trouble_max)));
         if (healed_) break;
-        Duration length = dice_.between(Duration{milliseconds{50}}, trouble_max);
-        switch (dice_.below(4)) {
+        const bool is_long = dice_.chance(15);
+        const Duration length =
+            dice_.between(Duration{milliseconds{50}}, is_long ? long_trouble_max : trouble_max);
+        switch (dice_.below(10)) {
             case 0:
+            case 1:
                 note("the database goes away");
                 store_.take_away(length);
                 break;
-            case 1:
-                note("the acquirer can't be reached");
-                acquirer_->set_reachable(false);
-                CO_TRY_VOID(co_await net::sleep_for(length));
-                acquirer_->set_reachable(true);
-                note("the acquirer can be reached");
+            case 2:
+                note("the database falls silent");
+                store_.silence(length);
                 break;
-            case 2: {
-                Node& node = *nodes_[dice_.below(node_count)];
-                node.set_skew(any_skew());
+            case 3: CO_TRY_VOID(co_await trouble_the_acquirer(length)); break;
+            case 4:
+                nodes_[dice_.below(node_count)]->set_skew(any_skew());
                 note("a wall clock jumps");
                 break;
-            }
+            case 5: CO_TRY_VOID(co_await fail_over(length)); break;
+            case 6:
+                note("the database takes no writes");
+                store_.make_read_only(length);
+                break;
+            case 7:
+                note("somebody locks payments");
+                store_.lock_payments(static_cast<int>(dice_.between(200, 1'000)), length);
+                break;
+            case 8: trouble_a_disk(); break;
             default: break;
         }
+        if (is_long) CO_TRY_VOID(co_await net::sleep_for(length));
     }
     co_return Result<void>{};
 }
 
+Task<void> World::trouble_the_acquirer(Duration length) {
+    note("the acquirer can't be reached");
+    acquirer_->set_reachable(false);
+    CO_TRY_VOID(co_await net::sleep_for(length));
+    acquirer_->set_reachable(true);
+    note("the acquirer can be reached");
+    co_return Result<void>{};
+}
+
+/// The primary dies; in half of the cases it had been without its standby.
+Task<void> World::fail_over(Duration length) {
+    if (dice_.chance(50)) {
+        note("the standby is cut off");
+        store_.cut_link(length + seconds{1});
+        CO_TRY_VOID(co_await net::sleep_for(length));
+        if (healed_ || dice_.chance(40)) co_return Result<void>{};
+    }
+    note("the primary dies, the standby takes over");
+    store_.fail_over(dice_.between(Duration{milliseconds{500}}, trouble_max));
+    co_return Result<void>{};
+}
+
+void World::trouble_a_disk() {
+    using enum MemoryDisk::Operation;
+    const auto n = dice_.below(node_count);
+    MemoryDisk& disk = nodes_[n]->disk();
+    broken_disks_.insert(static_cast<int>(n));
+    const auto kind = dice_.below(3);
+    note(fmt::format("the disk of node {} {}", n, kind == 0 ? "is full" : "fails"));
+    if (kind == 0)
+        disk.set_capacity(0); // whoever opens the log now finds no room
+    else
+        disk.fail(kind == 1 ? Sync : Write, dice_.below(5));
+}
+
 Task<processor::Outcome> World::send(int n, core::Command command, Duration patience) {
     CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{100}, Duration{milliseconds{3}})));
+    const bool unknown_there =
+        !processes_tell_each_other &&
+        is_held_elsewhere(n, command.account, processor::payment_of(command));
     auto exchange = std::make_shared<Exchange>(loop_->loop());
     bool lost = dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
     Node& node = *nodes_[static_cast<std::size_t>(n)];
@@ -254,36 +365,68 @@ Task<processor::Outcome> World::send(int n, core::Command command, Duration pati
     if (!exchange->answer || answer_lost) {
         co_return fail(ErrorClass::Unknown, "connection_lost", "The connection broke.");
     }
+    if (unknown_there && !*exchange->answer && exchange->answer->error().code == "resource_missing")
+        co_return fail(ErrorClass::Unavailable, "not_told_yet", "Another process has it.");
     co_return std::move(*exchange->answer);
 }
 
+bool World::is_held_elsewhere(int n, Id<core::Account> account, Id<core::PaymentIntent> payment) {
+    for (int i = 0; i < node_count; ++i)
+        if (i != n && nodes_[static_cast<std::size_t>(i)]->holds(account, payment)) return true;
+    return false;
+}
+
+/// As GET would: what an instance knows to be so, else the database.
 Task<std::optional<core::PaymentIntent>> World::look(Id<core::Account> account,
                                                      Id<core::PaymentIntent> payment) {
     for (;;) {
+        auto here = nodes_[dice_.below(node_count)]->find_here(account, payment);
+        if (here && here->current) co_return std::move(here->row);
         auto found = co_await store_.find(account, payment, Deadline::after(seconds{5}));
         if (found || found.error().code == "cancelled") co_return found;
-        CO_TRY_VOID(co_await net::sleep_for(milliseconds{200}));
+        CO_TRY_VOID(co_await net::sleep_for(look_pause));
     }
 }
 
+/// What is broken is repaired: a disk that has failed is looked at, and its instance started anew.
 void World::heal() {
     note("all is healed");
     healed_ = true;
     store_.set_faults({.seed = 1, .latency_max = milliseconds{1}});
-    store_.take_away(Duration{0});
+    store_.heal();
     acquirer_->set_faults({});
     acquirer_->set_reachable(true);
     lost_requests_percent_ = 0;
-    for (auto& node : nodes_) {
-        if (!node->running()) node->start();
+    for (int i = 0; i < node_count; ++i) {
+        Node& node = *nodes_[static_cast<std::size_t>(i)];
+        node.disk().heal();
+        const bool anew = i == heir_ || broken_disks_.contains(i) || dice_.chance(30);
+        if (!calm_ && stands_in_ && anew) node.kill();
+        start(i);
     }
 }
 
 bool World::all_settled() {
     if (loop_->steps() % 64 != 0) return false;
+    for (int i = 0; i < node_count; ++i) {
+        const Node& node = *nodes_[static_cast<std::size_t>(i)];
+        if (i != buried_ && (!node.up() || node.has_to_drain())) return false;
+    }
     return std::ranges::all_of(store_.all<core::Operation>(), [](const core::Operation& operation) {
         return operation.state != core::OperationState::Started;
     });
+}
+
+/// Nothing is left in the command logs that nobody has settled.
+void World::examine_logs(std::vector<std::string>& findings) {
+    for (auto& node : nodes_) node->kill();
+    for (int i = 0; i < node_count; ++i) {
+        auto left = nodes_[static_cast<std::size_t>(i)]->left_in_log();
+        if (!left)
+            findings.push_back(fmt::format("log of node {}: {}", i, to_string(left.error())));
+        else if (*left > 0)
+            findings.push_back(fmt::format("log of node {}: {} steps not settled", i, *left));
+    }
 }
 
 std::vector<std::string> World::run() {
@@ -306,9 +449,12 @@ std::vector<std::string> World::run() {
     for (const auto& client : clients_) {
         if (!client->complaint().empty()) findings.push_back(client->complaint());
     }
-    if (!settled && !all_settled()) findings.emplace_back("operations are open after 60 s");
+    if (!settled) findings.emplace_back("operations, or payments to drain, are open after 60 s");
+    loop_->run_for(log_patience);
     loop_->run_until([this] { return acquirer_->idle(); }, minutes{2}); // late messages arrive
-    examine(store_, acquirer_->books(), clients_, findings);
+    for (const std::string& finding : witness_->findings()) findings.push_back(finding);
+    examine_logs(findings);
+    examine({store_, acquirer_->books(), identity_}, clients_, findings);
     if (bugs_found() != bugs) findings.emplace_back("a BUG was met");
     return findings;
 }

@@ -4,17 +4,28 @@
 // clients on one simulated clock, and what goes wrong with them.
 //
 // Faults, each with a strength drawn from the seed (none at all in every tenth run):
-//   instances  killed between any two steps, or drained; started again later; wall clocks minutes
-//              off; cached answers that expire soon
-//   database   slow, away for a while, commits refused or stalled, answers of commits lost
+//   instances  killed between any two steps or right after a write to their disk, without power, or
+//              drained; started again later, or much later, or never: then another one takes their
+//              command log over. Wall clocks minutes off; cached answers that expire soon
+//   disks      slow, full, failing to write or to sync: under the command logs, the real ones
+//   database   slow, away or silent for seconds or minutes, read-only, rows locked by others;
+//   commits
+//              refused or stalled, answers of commits lost; the primary killed and the standby
+//              promoted, with and without the link between them
 //   acquirer   slow, unreachable, answers lost after booking, late booking, doubled, 5xx
 //   network    requests and answers lost between client and instance
-// When the clients have finished everything is healed; then all operations must be settled within
-// the 60 s that are promised, and the verdict looks at the books.
+// When the clients have finished everything is healed; then all operations must be settled and all
+// that was decided without the database be in it within the 60 s that are promised, and the verdict
+// looks at the books. In every fifth run the instances have no command logs; half of the merchants
+// accept payments under floor limits.
 
 #include "client.h"
 #include "node.h"
+#include "witness.h"
 
+#include "gateway/sim_acquirer.h"
+
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,10 +45,12 @@ class World {
     std::size_t purchases() const;
 
   private:
+    enum class End : std::uint8_t { Kill, PowerCut, Drain, ForGood };
     struct Crash {
-        std::uint64_t step;
-        int node;
-        bool orderly;
+        std::uint64_t step = 0; ///< at this one, or
+        int disk_jobs = 0;      ///< after so many of the node, when that is not 0
+        int node = 0;
+        End end = End::Kill;
     };
 
     processor::Options processor_options();
@@ -56,7 +69,16 @@ class World {
     Task<void> drive(Client& client);
     Task<void> restart(int node);
     Task<void> make_trouble();
+    Task<void> trouble_the_acquirer(Duration length);
+    Task<void> fail_over(Duration length);
+    void trouble_a_disk();
+    bool is_due(const Crash& crash) const;
+    void crash(const Crash& crash);
+    void bury(int node);
+    void start(int node);
+    void examine_logs(std::vector<std::string>& findings);
     Task<processor::Outcome> send(int node, core::Command command, Duration patience);
+    bool is_held_elsewhere(int node, Id<core::Account> account, Id<core::PaymentIntent> payment);
     Task<std::optional<core::PaymentIntent>> look(Id<core::Account> account,
                                                   Id<core::PaymentIntent> payment);
     void note(const std::string& text);
@@ -66,15 +88,20 @@ class World {
     Dice dice_;
     bool calm_; ///< a run without faults
     bool answers_expire_;
+    bool stands_in_;
     core::Identity identity_;
     std::vector<core::Account> accounts_; ///< whose clients use the same idempotency keys
     store::ModelStore store_;
     std::unique_ptr<net::SimLoop> loop_;
     std::unique_ptr<gateway::SimAcquirer> acquirer_;
+    std::unique_ptr<Witness> witness_;
     std::unique_ptr<net::Gate> gate_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::vector<std::unique_ptr<Client>> clients_;
-    std::vector<Crash> crashes_; ///< soonest last
+    std::vector<Crash> crashes_; ///< not yet
+    int buried_ = -1;            ///< the node that does not come back
+    int heir_ = -1;              ///< who has its disk
+    std::set<int> broken_disks_;
     int clients_running_ = 0;
     bool healed_ = false;
     int lost_requests_percent_ = 0;
