@@ -71,6 +71,15 @@ Error unknown_result() {
             .retryable = true};
 }
 
+Error held_by_the_silent() {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "stand_in_unable",
+            .message =
+                "The process that has accepted this payment can't be reached and the "
+                "database does not have it yet; try again in a moment.",
+            .retryable = true};
+}
+
 /// The database could not be reached, or not used: not a word about the command itself.
 bool is_outage(const Error& error) {
     switch (error.kind) {
@@ -312,6 +321,8 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
     auto paid = drained ? co_await pay_in_database(command, hold, deadline)
                         : Result<Outcome>(fail(std::move(drained).error()));
     if (paid) stand_in_->decided_here(payment);
+    if (!paid && paid.error().kind == ErrorClass::NotFound && stand_in_->known_elsewhere(payment))
+        co_return fail(held_by_the_silent());
     if (paid || !is_outage(paid.error()) || draining_) co_return paid;
     // One payment that could not be committed may be its own misfortune; when none could be in all
     // that time, it is the database.

@@ -66,6 +66,12 @@ Id<core::Operation> reference_for(const core::Identity& identity, const core::Co
     return identity.child<core::Operation>(command.account, attempt.uuid(), number);
 }
 
+/// Is it confirmed with the payment method that it was given before?
+bool pays_with_what_it_has(const core::Command& command, const core::PaymentIntent& payment) {
+    const auto* confirm = std::get_if<core::ConfirmPaymentIntent>(&command.body);
+    return confirm != nullptr && !confirm->payment_method && !payment.payment_method.is_nil();
+}
+
 LoggedRows logged(const core::UnitOfWork& work, const core::Operation* operation,
                   const std::optional<core::Answer>& answer) {
     LoggedRows rows;
@@ -178,8 +184,10 @@ Result<core::UnitOfWork> StandIn::load(const Payment& payment, const core::Comma
             there = row != nullptr;
             if (row != nullptr) {
                 const core::RowKey method{ref.key.account, row->payment_method.uuid()};
-                take(work.payment_methods, payment.rows.payment_methods.find(method),
-                     recent_.methods.find(method));
+                const auto* card =
+                    take(work.payment_methods, payment.rows.payment_methods.find(method),
+                         recent_.methods.find(method));
+                there = card != nullptr || !pays_with_what_it_has(command, *row);
                 take(work.operations,
                      payment.rows.operations.find({ref.key.account, row->active_operation.uuid()}),
                      static_cast<const core::Operation*>(nullptr));

@@ -100,6 +100,8 @@ class StandIn : private MarkHolder {
     /// Returns when it no longer does; with its answer where it has given one to this very request.
     /// Error Unavailable when it is not in time.
     Task<std::optional<Outcome>> wait_released(core::Command command, Deadline deadline);
+    /// Another process holds it, or held it when it was last heard.
+    bool known_elsewhere(const core::RowKey& payment) const { return marked(payment) != nullptr; }
     /// The database has it, though another process, which is silent, holds it, too.
     void decided_here(const core::RowKey& payment);
     /// Processor::find_here().

@@ -199,6 +199,7 @@ TEST_F(StandInPeersTest, TheDeadAreNotWaitedFor) {
     sim_.run_for(MarkBook::silence_max + seconds{1});
     ASSERT_TRUE(seen_there(1).has_value()) << "it is not unknown for that";
     EXPECT_FALSE(seen_there(1)->current);
+    EXPECT_EQ(pay_there(confirm(1, 2)).error().code, "stand_in_unable") << "nor here";
     const MonoTime began = env_.now();
     auto paid = pay_there(create(1));
     ASSERT_TRUE(paid.has_value()) << to_string(paid.error());

@@ -31,16 +31,40 @@ class Connection {
 
 } // namespace
 
-Node::Node(Platform platform, Duration skew, Duration disk_latency_max)
-    : platform_(platform),
-      env_(platform.env, skew),
+Node::Marks::Marks(Node& node, net::Loop& loop)
+    : book(loop, node.env_),
+      cipher(node.env_, log_secret()),
+      teller(loop, node.env_, cipher, node.platform_.options.name, node.peers(), nullptr) {}
+
+Node::Node(int number, Platform platform, Duration skew, Duration disk_latency_max)
+    : number_(number),
+      platform_(std::move(platform)),
+      env_(platform_.env, skew),
       disk_latency_max_(disk_latency_max),
       offload_({.run_by = [this](Offload::Job job) {
           CHECK(lifecycle_->spawn(do_disk_job(std::move(job))).has_value());
       }}) {}
 
+std::vector<processor::Peer> Node::peers() {
+    std::vector<processor::Peer> others;
+    for (int other = 0; other < platform_.nodes; ++other)
+        if (other != number_)
+            others.push_back({.name = std::to_string(other),
+                              .post = [this, other](std::string sealed, Deadline) {
+                                  return platform_.carry(other, std::move(sealed));
+                              }});
+    return others;
+}
+
+Result<processor::MarkBook::Hearing> Node::hear(std::string_view sealed) {
+    if (!marks_) return fail(ErrorClass::Unavailable, "connection_refused", "Nobody listens.");
+    TRY(const auto message, marks_->cipher.open(sealed));
+    return marks_->book.hear(message);
+}
+
 void Node::start() {
     process_ = std::make_unique<net::SimProcess>(platform_.loop);
+    if (platform_.stands_in) marks_.emplace(*this, *process_);
     connector_.emplace(env_, platform_.acquirer, gateway::BreakingOptions{});
     requests_ = std::make_unique<net::Gate>(*process_, "requests");
     lifecycle_ = std::make_unique<net::Gate>(*process_, "lifecycle");
@@ -97,7 +121,9 @@ Task<void> Node::bring_up() {
             auto made = co_await processor::Processor::create(
                 *process_, env_, platform_.store, *connector_, platform_.identity,
                 [this](Id<core::Account> id) { return account(id); }, platform_.options,
-                std::move(*logs));
+                std::move(*logs),
+                marks_ ? processor::Marks{.book = &marks_->book, .teller = &marks_->teller}
+                       : processor::Marks{});
             if (made) {
                 processor_ = std::move(*made);
                 break;
@@ -127,6 +153,7 @@ void Node::kill() {
     folder_.reset();
     resolver_.reset();
     processor_.reset();
+    marks_.reset();
     connector_.reset();
     requests_.reset();
     lifecycle_.reset();

@@ -11,7 +11,8 @@
 //
 // The Journal is the real one, on a MemoryDisk; a job on it takes time, and a process that is
 // killed meanwhile has not done it. A node can take over the disk of another one that is gone for
-// good; it reads it at its next start.
+// good; it reads it at its next start. What stand-in has accepted it tells the others, over the
+// same network as clients.
 
 #include "dice.h"
 
@@ -24,10 +25,12 @@
 #include "net/sim_loop.h"
 #include "net/timer.h"
 #include "processor/folder.h"
+#include "processor/mark_teller.h"
 #include "processor/processor.h"
 #include "processor/resolver.h"
 #include "store/model_store.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -44,6 +47,9 @@ struct Exchange {
     net::Event ended;
 };
 
+/// A message of one node to another, as far as the network carries it.
+using Carry = std::function<Task<processor::MarkBook::Hearing>(int to, std::string sealed)>;
+
 /// What all nodes share.
 struct Platform {
     net::SimLoop& loop;
@@ -55,11 +61,13 @@ struct Platform {
     processor::Options options;
     processor::FolderOptions folding;
     bool stands_in = true; ///< with command logs
+    int nodes = 1;
+    Carry carry;
 };
 
 class Node {
   public:
-    Node(Platform platform, Duration skew, Duration disk_latency_max);
+    Node(int number, Platform platform, Duration skew, Duration disk_latency_max);
     ~Node() { kill(); }
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
@@ -91,10 +99,25 @@ class Node {
     /// Steps in its log that nobody has settled; it must not run.
     Result<std::size_t> left_in_log();
 
+    /// Hears from another node what that one holds.
+    Result<processor::MarkBook::Hearing> hear(std::string_view sealed);
+    /// Has it been told of a payment that another one holds?
+    bool told_of(Id<core::Account> account, Id<core::PaymentIntent> payment) const {
+        return marks_ && marks_->book.find({account, payment.uuid()}) != nullptr;
+    }
     /// Serves a request; false when nobody listens.
     bool serve(core::Command command, Duration patience, std::shared_ptr<Exchange> exchange);
 
   private:
+    /// What others hold and are told.
+    struct Marks {
+        Marks(Node& node, net::Loop& loop);
+        processor::MarkBook book;
+        processor::MarkCipher cipher;
+        processor::MarkTeller teller;
+    };
+    std::vector<processor::Peer> peers();
+
     Task<void> bring_up();
     Task<void> drain();
     Task<void> end_orderly();
@@ -104,6 +127,7 @@ class Node {
     const core::Account* account(Id<core::Account> id) const;
     Task<void> handle(core::Command command, Deadline deadline, std::shared_ptr<Exchange> exchange);
 
+    int number_;
     Platform platform_;
     SkewedEnv env_;
     Duration disk_latency_max_;
@@ -115,6 +139,7 @@ class Node {
     std::unique_ptr<net::Gate> requests_, lifecycle_;
     bool drained_ = false;
     std::optional<gateway::BreakingConnector> connector_;
+    std::optional<Marks> marks_;
     std::unique_ptr<processor::Processor> processor_;
     std::unique_ptr<processor::Resolver> resolver_;
     std::unique_ptr<processor::Folder> folder_;

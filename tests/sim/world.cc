@@ -31,10 +31,6 @@ constexpr Duration skew_max = minutes{5};
 constexpr std::uint64_t steps_to_crash_in = 6'000;
 const core::FloorLimit floor_limit{
     .currency = {}, .payment_minor = 60'000, .card_minor = 90'000, .total_minor = 120'000};
-/// Not yet: what one process has taken without the database is unknown to the others, which say
-/// 404, until it is drained. A client has to come again.
-constexpr bool processes_tell_each_other = false;
-
 struct Installed {
     explicit Installed(Env& env) { env.install(); }
 };
@@ -137,10 +133,12 @@ void World::make_nodes() {
         const Duration disk_latency = dice_.chance(15) ? seconds{2} : milliseconds{4};
         processor::Options options = processor_options();
         options.name = fmt::format("pay-{}", i);
-        nodes_.push_back(
-            std::make_unique<Node>(Platform{*loop_, env_, store_, *witness_, identity_, accounts_,
-                                            std::move(options), folding(), stands_in_},
-                                   skew, disk_latency));
+        nodes_.push_back(std::make_unique<Node>(
+            i,
+            Platform{*loop_, env_, store_, *witness_, identity_, accounts_, std::move(options),
+                     folding(), stands_in_, node_count,
+                     [this](int to, std::string sealed) { return carry(to, std::move(sealed)); }},
+            skew, disk_latency));
         nodes_.back()->start();
     }
 }
@@ -350,8 +348,10 @@ void World::trouble_a_disk() {
 
 Task<processor::Outcome> World::send(int n, core::Command command, Duration patience) {
     CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{100}, Duration{milliseconds{3}})));
+    // A message between instances may be lost, too: then that one can't know, and says 404.
     const bool unknown_there =
-        !processes_tell_each_other &&
+        !nodes_[static_cast<std::size_t>(n)]->told_of(command.account,
+                                                      processor::payment_of(command)) &&
         is_held_elsewhere(n, command.account, processor::payment_of(command));
     auto exchange = std::make_shared<Exchange>(loop_->loop());
     bool lost = dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
@@ -368,6 +368,17 @@ Task<processor::Outcome> World::send(int n, core::Command command, Duration pati
     if (unknown_there && !*exchange->answer && exchange->answer->error().code == "resource_missing")
         co_return fail(ErrorClass::Unavailable, "not_told_yet", "Another process has it.");
     co_return std::move(*exchange->answer);
+}
+
+Task<processor::MarkBook::Hearing> World::carry(int to, std::string sealed) {
+    CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{100}, Duration{milliseconds{3}})));
+    const auto lost = [this] {
+        return dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
+    };
+    if (lost()) co_return fail(ErrorClass::Unavailable, "connection_refused", "Nobody listens.");
+    CO_TRY(const auto heard, nodes_[static_cast<std::size_t>(to)]->hear(sealed));
+    if (lost()) co_return fail(ErrorClass::Unknown, "connection_lost", "The connection broke.");
+    co_return heard;
 }
 
 bool World::is_held_elsewhere(int n, Id<core::Account> account, Id<core::PaymentIntent> payment) {

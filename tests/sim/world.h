@@ -78,6 +78,7 @@ class World {
     void start(int node);
     void examine_logs(std::vector<std::string>& findings);
     Task<processor::Outcome> send(int node, core::Command command, Duration patience);
+    Task<processor::MarkBook::Hearing> carry(int to, std::string sealed);
     bool is_held_elsewhere(int node, Id<core::Account> account, Id<core::PaymentIntent> payment);
     Task<std::optional<core::PaymentIntent>> look(Id<core::Account> account,
                                                   Id<core::PaymentIntent> payment);
