@@ -49,6 +49,10 @@ class SessionKey {
     std::unique_ptr<Trace> trace_;
 };
 
+/// Nobody waits longer for a server to take note: a request that the network has swallowed must not
+/// keep the place of a session that is long gone.
+inline constexpr Duration cancel_timeout = std::chrono::seconds{2};
+
 /// Asks the server behind `descriptor`'s peer to cancel; returns when it has taken note. The
 /// statement ends some time after that, or has ended already: nothing is certain.
 net::Task<void> send_cancel(net::Loop& loop, int descriptor, CancelKey key, net::Deadline deadline);

@@ -25,6 +25,15 @@ void Exchange::owe(Owed what, const Statement* statement) {
     owed_.push_back({what, statement});
 }
 
+bool Exchange::fits_sync() const {
+    return next().what == Owed::Sync || next().what == Owed::Separator;
+}
+
+bool Exchange::fits_result(std::string_view tag) const {
+    if (next().what == Owed::Commit) return tag == "COMMIT" || tag == "ROLLBACK";
+    return !fits_sync();
+}
+
 void Exchange::succeeded(QueryResult result) {
     const Owed what = next().what;
     ++answered_;
@@ -44,8 +53,7 @@ void Exchange::refused(Error error, bool fatal) {
         refusal_leaves_doubt_ = fatal && answered_ == commit_at_;
         refusal_ = std::move(error);
     }
-    const bool sync = what == Owed::Sync || what == Owed::Separator;
-    if (!sync) ++answered_; // a Sync itself is always answered, by synced()
+    if (!fits_sync()) ++answered_; // a Sync itself is always answered, by synced()
 }
 
 void Exchange::skipped() { ++answered_; }

@@ -14,12 +14,16 @@
 //   answers stop after the commit's answer      committed: success
 //   COMMIT answered by ROLLBACK                 Conflict "transaction_rolled_back"
 //   wait for the standby given up (a warning)   Unknown "commit_not_replicated"
+//
+// An answer that can't be one to what is owed (bytes were changed on the way) is no answer: with it
+// the answers have stopped.
 
 #include "base/result.h"
 #include "db/query_result.h"
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace holdfast::db {
@@ -48,6 +52,10 @@ class Exchange {
 
     bool done() const { return answered_ == owed_.size(); }
     const Item& next() const { return owed_[answered_]; } ///< not when done()
+
+    /// Whether a result with this tag can be the answer to next(), or the end of a Sync can.
+    bool fits_result(std::string_view tag) const;
+    bool fits_sync() const;
 
     // What the server said about next().
     void succeeded(QueryResult result);

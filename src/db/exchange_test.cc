@@ -89,6 +89,20 @@ TEST(Exchange, LostAtEachPlace) {
     }
 }
 
+TEST(Exchange, WhatCanNotBeTheAnswerIsNone) {
+    Exchange exchange = explicit_commit();
+    EXPECT_FALSE(exchange.fits_sync()) << "a message is missing: what follows is not its answer";
+    EXPECT_TRUE(exchange.fits_result("BEGIN"));
+    for (int i = 0; i < 2; ++i) exchange.succeeded({});
+    EXPECT_TRUE(exchange.fits_result("COMMIT"));
+    EXPECT_TRUE(exchange.fits_result("ROLLBACK"));
+    EXPECT_FALSE(exchange.fits_result("ROLLBACJ")) << "it would be taken for committed";
+    EXPECT_FALSE(exchange.fits_result("INSERT 0 1"));
+    exchange.succeeded({});
+    EXPECT_FALSE(exchange.fits_result("COMMIT"));
+    EXPECT_TRUE(exchange.fits_sync());
+}
+
 TEST(Exchange, LostBeforeTheCommitWasSent) {
     Exchange exchange;
     exchange.restart(CommitPoint::Commit, 2);

@@ -208,15 +208,26 @@ Task<void> PgConnection::converse(Deadline deadline) {
     for (;;) {
         const int unsent = PQflush(connection_);
         const Taken taken = take_results();
+        let_go_of_closed_socket();
         if (taken == Taken::All) co_return Result<void>{};
         if (taken == Taken::Lost || unsent < 0) co_return std::unexpected(lost());
         CO_TRY_VOID(co_await wait_for_server(unsent == 1, deadline));
         CO_TRY_VOID(count_arrived());
         if (PQconsumeInput(connection_) == 0) {
-            if (take_results() == Taken::All) co_return Result<void>{};
+            const Taken last = take_results();
+            let_go_of_closed_socket();
+            if (last == Taken::All) co_return Result<void>{};
             co_return std::unexpected(lost());
         }
     }
+}
+
+/// libpq closes its socket when it is of no use any more. The next one to be opened gets its
+/// number, at once, and would lose its place in the loop to whoever let go of that number later.
+void PgConnection::let_go_of_closed_socket() {
+    if (PQsocket(connection_) >= 0) return;
+    watch_.release();
+    broken_ = true;
 }
 
 Task<void> PgConnection::wait_for_server(bool unsent, Deadline deadline) {
@@ -257,7 +268,10 @@ PgConnection::Taken PgConnection::take_results() {
 PgConnection::Taken PgConnection::take_one(pg_result* result) {
     QueryResult owned(result);
     switch (PQresultStatus(result)) {
-        case PGRES_PIPELINE_SYNC: exchange_.synced(); return Taken::Some;
+        case PGRES_PIPELINE_SYNC:
+            if (!exchange_.fits_sync()) return Taken::Lost;
+            exchange_.synced();
+            return Taken::Some;
         case PGRES_PIPELINE_ABORTED: {
             // What was skipped was not prepared either.
             const auto& item = exchange_.next();
@@ -268,6 +282,7 @@ PgConnection::Taken PgConnection::take_one(pg_result* result) {
         case PGRES_COMMAND_OK:
         case PGRES_TUPLES_OK:
         case PGRES_EMPTY_QUERY:
+            if (!exchange_.fits_result(owned.tag())) return Taken::Lost;
             if (exchange_.next().what == Exchange::Owed::Timeouts)
                 session_timeouts_ = sent_timeouts_;
             exchange_.succeeded(std::move(owned));
@@ -353,6 +368,7 @@ Task<void> PgConnection::converse_script(Deadline deadline) {
 
 Error PgConnection::lost() {
     broken_ = true;
+    let_go_of_closed_socket();
     const std::string why = connection_ ? one_line(PQerrorMessage(connection_)) : std::string{};
     return Error{.kind = ErrorClass::Unavailable,
                  .code = "connection_lost",
@@ -376,7 +392,7 @@ Task<void> PgConnection::dispose(Deadline deadline) {
     if (cancel_key_ && cancel_allowed_) {
         // It may fail like anything: then the session ends when its statement does.
         [[maybe_unused]] auto sent =
-            co_await send_cancel(loop_, descriptor, *cancel_key_, deadline);
+            co_await send_cancel(loop_, descriptor, *cancel_key_, deadline.capped(cancel_timeout));
     }
     ::shutdown(descriptor, SHUT_WR); // nothing that is still queued here goes out
     std::array<char, 16 * 1024> discarded;

@@ -71,6 +71,7 @@ class PgConnection final : public Connection {
     bool peer_gone();
     net::asio::awaitable<void> recover(Deadline deadline);
     Error lost();
+    void let_go_of_closed_socket();
     void close();
 
     Loop& loop_;

@@ -329,6 +329,7 @@ void Pool::State::limits_changed() {
 void Pool::State::dispose(std::unique_ptr<Connection> connection) {
     ++disposing_;
     if (!gate_.spawn(disposing(std::move(connection)))) --disposing_; // the gate is closed
+    publish();
 }
 
 Task<void> Pool::State::disposing(std::unique_ptr<Connection> connection) {
@@ -472,6 +473,7 @@ Task<void> Pool::State::close(Deadline deadline) {
 void Pool::State::publish() {
     metrics_.idle.set(static_cast<std::int64_t>(idle_.size()));
     metrics_.used.set(static_cast<std::int64_t>(used_));
+    metrics_.ending.set(static_cast<std::int64_t>(disposing_));
     metrics_.waiting.set(static_cast<std::int64_t>(queue_.size()));
     metrics_.max.set(static_cast<std::int64_t>(limits_.max_connections()));
     metrics_.max_used.set(static_cast<std::int64_t>(limits_.max_used()));

@@ -21,6 +21,10 @@ struct PoolMetrics {
           max_used(registry.gauge("holdfast_db_pool_used_max",
                                   "Most connections that may be at work at the same time, now.",
                                   label)),
+          ending(registry.gauge("holdfast_db_connections_ending",
+                                "Connections that were given up and keep their place until the "
+                                "server has let go of their session.",
+                                label)),
           waiting(registry.gauge("db_client_connection_pending_requests",
                                  "Callers waiting for a connection.", label)),
           timeouts(registry.counter("db_client_connection_timeouts_total",
@@ -62,7 +66,7 @@ struct PoolMetrics {
     }
 
     Registry::Labels label;
-    Gauge &idle, &used, &max, &max_used, &waiting;
+    Gauge &idle, &used, &max, &max_used, &ending, &waiting;
     Counter &timeouts, &refused, &connect_failures, &stale;
     Histogram &create_time, &use_time;
     std::array<Histogram*, priorities> wait_time;

@@ -160,6 +160,32 @@ TEST_F(Fault, AFrozenServerCostsTheDeadlineAndNoMore) {
     EXPECT_TRUE(run(*connected(), insert(1))) << "and it recovers by itself";
 }
 
+TEST_F(Fault, AConnectionThatWasLostTakesNothingFromTheNextOne) {
+    auto gone = connected();
+    const auto end = only("SELECT pg_terminate_backend(pg_backend_pid())", Effect::Read);
+    ASSERT_FALSE(run(*gone, end));
+    ASSERT_TRUE(gone->broken());
+    auto next = connected(); // its descriptor has the number that the lost one had
+    gone.reset();
+    EXPECT_TRUE(run(*next, insert(1), 5s)) << "the loop still watches it";
+}
+
+TEST_F(Fault, ACancelThatNobodyHearsDoesNotKeepTheSession) {
+    auto connection = connected();
+    const int pid = connection->backend_pid();
+    auto late = run(*connection, only("SELECT pg_sleep(1)", Effect::Read), 100ms);
+    ASSERT_FALSE(late);
+    cluster.suspend_postmaster(true); // takes nobody; the session ends by itself
+    const MonoTime began = MonotonicClock::now();
+    auto ended = wait(connection->dispose(in(ample)));
+    const Duration took = MonotonicClock::now() - began;
+    cluster.suspend_postmaster(false);
+    EXPECT_TRUE(ended) << to_string(ended.error());
+    EXPECT_LT(took, ample / 2);
+    EXPECT_FALSE(server_has(pid));
+    EXPECT_TRUE(run(*connected(), insert(1))) << "and it recovers by itself";
+}
+
 TEST_F(Fault, ACancelledTaskBreaksItsConnection) {
     auto connection = connected();
     const Pipeline pipeline = only("SELECT pg_sleep(30)", Effect::Read);

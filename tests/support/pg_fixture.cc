@@ -213,9 +213,13 @@ void PgCluster::kill() {
     }
 }
 
+void PgCluster::suspend_postmaster(bool suspended) {
+    ::kill(server_.pid, suspended ? SIGSTOP : SIGCONT);
+}
+
 void PgCluster::suspend(bool suspended) {
     const int signal = suspended ? SIGSTOP : SIGCONT;
-    ::kill(server_.pid, signal);
+    suspend_postmaster(suspended);
     for (const ProcessName& backend : children_of(server_.pid)) ::kill(backend.pid, signal);
 }
 

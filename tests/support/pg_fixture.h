@@ -50,6 +50,7 @@ class PgCluster {
     void stop();                  ///< fast shutdown
     void kill();                  ///< SIGKILL to the server and all its backends: a crash
     void suspend(bool suspended); ///< SIGSTOP or SIGCONT to all of it: a hang
+    void suspend_postmaster(bool suspended); ///< sessions go on, nobody new is taken
 
     std::string url(std::string_view database = "postgres",
                     std::string_view user = "postgres") const;
