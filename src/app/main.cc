@@ -94,6 +94,9 @@ void declare_up(CLI::App& app, Action& action) {
     up_command->add_option("--database-url", options.database_url,
                            "Use this PostgreSQL 15 instead of the embedded pair; its role owns the "
                            "database and has CREATEROLE");
+    up_command->add_option("--acquirer-url", options.acquirer_url,
+                           "Use this acquirer instead of the simulated one; it shares the secret "
+                           "in DATA/secrets/acquirer_secret");
     add_settings(up_command, options.settings);
     up_command->callback([&action] { action = [] { return up(options); }; });
 }

@@ -106,6 +106,9 @@ class Platform {
     std::string local_url(std::uint16_t port) const {
         return fmt::format("http://{}:{}", options_.address, port);
     }
+    std::string acquirer_url() const {
+        return options_.acquirer_url.empty() ? local_url(acquirer_port_) : options_.acquirer_url;
+    }
     /// Of all processes: that of the background is started last.
     std::string metrics_url() const { return local_url(serving_.back().admin_port) + "/metrics"; }
 
@@ -277,6 +280,7 @@ void Platform::stop() {
 }
 
 Result<void> Platform::start_acquirer() {
+    if (!options_.acquirer_url.empty()) return {};
     TRY(acquirer_port_, reserve(0));
     TRY(std::string secret, data_.secret_file("acquirer_secret"));
     TRY(std::string admin, data_.secret_file("acquirer_admin_token"));
@@ -331,7 +335,7 @@ Result<void> Platform::start_serve(const std::string& role, const Endpoint& self
                                        "--database-url",
                                        app_url(),
                                        "--acquirer-url",
-                                       local_url(acquirer_port_),
+                                       acquirer_url(),
                                        "--acquirer-secret-file",
                                        acquirer_secret,
                                        "--id-secret-file",
@@ -394,7 +398,7 @@ Result<void> Platform::announce() {
     JsonWriter here;
     here.begin_object();
     here.field("database_url", app_url());
-    here.field("acquirer_url", local_url(acquirer_port_));
+    here.field("acquirer_url", acquirer_url());
     here.field("acquirer_secret_file", data_.file("secrets/acquirer_secret"));
     here.field("metrics_url", metrics_url());
     here.field("doctor_allow", config_.text("doctor.allow"));
@@ -408,7 +412,7 @@ Result<void> Platform::announce() {
         w.field("publishable_key", account_.publishable_key.reveal());
         w.field("database_url", database_url);
         w.field("standby_url", standby_url);
-        w.field("acquirer_url", local_url(acquirer_port_));
+        w.field("acquirer_url", acquirer_url());
         w.field("acquirer_admin_token", admin_token.reveal());
         w.field("metrics_url", metrics_url());
         w.end_object();
@@ -426,8 +430,8 @@ Result<void> Platform::announce() {
         "    curl {0}/v1/payment_intents -u {1}: \\\n"
         "      -d amount=1099 -d currency=usd -d payment_method=pm_card_visa -d confirm=true\n\n"
         "  ctrl-C stops everything in order.\n",
-        local_url(api_port_), account_.secret_key.reveal(), metrics_url(),
-        local_url(acquirer_port_), data_.path());
+        local_url(api_port_), account_.secret_key.reveal(), metrics_url(), acquirer_url(),
+        data_.path());
     std::fflush(stdout);
     return {};
 }
@@ -466,6 +470,7 @@ Result<void> up(const UpOptions& options) {
     if (options.instances < 1 || options.instances > instances_max)
         return fail(ErrorClass::Invalid, "instances_invalid",
                     fmt::format("--instances must be 1 to {}", instances_max));
+    if (!options.acquirer_url.empty()) TRY_VOID(net::parse_http_url(options.acquirer_url));
     static RealEnv env;
     TRY(Config config, load_settings(options.settings));
     const std::string path = data_directory_or_default(options.data);

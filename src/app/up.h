@@ -3,7 +3,9 @@
 // up: the whole platform on one machine, supervised.
 //
 //   postgres-a, postgres-b               the embedded pair, unless --database-url names a server
-//   acquirer                             the simulated card acquirer, with books of its own
+//   acquirer                             the simulated card acquirer, with books of its own, unless
+//                                        --acquirer-url names another one, which is to share the
+//                                        secret in DATA/secrets/acquirer_secret
 //   pay-1 ... pay-N                      holdfast serve --role=pay, all on one port
 //   background                           holdfast serve --role=background, and the metrics of all
 //
@@ -31,6 +33,7 @@ struct UpOptions {
     bool fresh = false;
     std::string ready_file;
     std::string database_url; ///< empty: the embedded pair
+    std::string acquirer_url; ///< empty: the simulated one
 };
 
 /// --data, or where it is when nobody says.
