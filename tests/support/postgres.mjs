@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { run } from './platform.mjs';
+import { freePorts } from './processes.mjs';
 
 const programs = '/usr/lib/postgresql/15/bin';
 const startPatienceMs = 30_000;
@@ -25,9 +26,11 @@ async function succeed(program, ...args) {
 }
 
 export class Postgres {
-  /// `env`: on top of ours, for the server.
-  static async start({ env = {} } = {}) {
+  /// `env`: on top of ours, for the server. `tls`: it listens on TCP as well,
+  /// and speaks TLS there.
+  static async start({ env = {}, tls = false } = {}) {
     const postgres = new Postgres();
+    postgres.tls = tls;
     postgres.directory = mkdtempSync(join(tmpdir(), 'hf-own-'));
     if (asServerUser.length) {
       const ids = ['-u', '-g'].map((flag) => run('id', [flag, 'postgres']));
@@ -39,7 +42,10 @@ export class Postgres {
     const usual = ['-U', 'admin', '--auth=trust', '--data-checksums', '--no-sync'];
     await succeed('initdb', '-D', data, ...usual);
     const sockets = `unix_socket_directories=${postgres.directory}`;
-    const args = ['-D', data, '-c', 'listen_addresses=', '-c', sockets];
+    [postgres.port] = await freePorts(1); // of the socket's name, and of TCP where it is used
+    const addresses = `listen_addresses=${tls ? '127.0.0.1' : ''}`;
+    const args = ['-D', data, '-p', String(postgres.port), '-c', addresses, '-c', sockets];
+    if (tls) args.push('-c', await postgres.#useTls(data));
     postgres.server = spawn(...commandLine('postgres', args), {
       env: { ...process.env, ...env },
       stdio: 'ignore',
@@ -51,12 +57,28 @@ export class Postgres {
     return postgres;
   }
 
+  async #useTls(data) {
+    const files = ['-keyout', join(data, 'server.key'), '-out', join(data, 'server.crt')];
+    const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost'];
+    const [program, ...args] = [...asServerUser, 'openssl', ...request, ...files];
+    const { code, err } = await run(program, args);
+    if (code !== 0) throw new Error(`openssl: ${err}`);
+    return 'ssl=on';
+  }
+
+  /// Where it listens, as net.connect() takes it.
+  get address() {
+    if (this.tls) return { host: '127.0.0.1', port: this.port };
+    return { path: join(this.directory, `.s.PGSQL.${this.port}`) };
+  }
+
   get url() {
-    return `postgresql://shop@/shop?host=${encodeURIComponent(this.directory)}`;
+    return `postgresql://shop@:${this.port}/shop?host=${encodeURIComponent(this.directory)}`;
   }
 
   async accepts() {
-    return (await run(join(programs, 'pg_isready'), ['-h', this.directory])).code === 0;
+    const where = ['-h', this.directory, '-p', `${this.port}`];
+    return (await run(join(programs, 'pg_isready'), where)).code === 0;
   }
 
   /// Changes a setting of the server; undefined: back to what it was.
@@ -66,8 +88,8 @@ export class Postgres {
   }
 
   #sql(statement) {
-    const who = ['-X', '-h', this.directory, '-U', 'admin', '-d', 'postgres'];
-    return succeed('psql', ...who, '-c', statement);
+    const where = ['-h', this.directory, '-p', `${this.port}`, '-U', 'admin', '-d', 'postgres'];
+    return succeed('psql', '-X', ...where, '-c', statement);
   }
 
   async end() {

@@ -12,6 +12,7 @@ export class StripeShop {
     this.purchases = new Map(); // id -> { amount, payment, status } or { gaveUp }
     this.errors = []; // what the client threw, and no bank had said
     this.declines = [];
+    this.statuses = []; // of all answers, also of those that the client tried again after
     this.open = new Map(); // id -> when it began
     this.paid = []; // [began, ended], in ms of Date.now()
     this.stopping = false;
@@ -22,6 +23,7 @@ export class StripeShop {
   }
 
   async #buyer(stripe, pauseMs) {
+    stripe.on('response', ({ status }) => this.statuses.push(status));
     while (!this.stopping) {
       await this.#buy(stripe);
       await pause(pauseMs);
