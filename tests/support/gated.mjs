@@ -22,6 +22,7 @@ const lastsMs = 2_000;
 const slowdown = Number(process.env.TEST_SLOWDOWN ?? 3); // sanitizers and a busy machine
 /// Longer than any deadline of one call on the way.
 const recoversWithinMs = 10_000 * slowdown;
+const lookMs = 3_000;
 /// What a client may be told. 429 and 503 are tried again by it.
 const statuses = [200, 402, 409, 429, 503];
 
@@ -94,15 +95,16 @@ export class GatedPlatform {
     const began = Date.now();
     await gate.set(fault);
     const look = this.#look();
+    look.catch(() => {}); // it is awaited below
     await pause(lasts);
     await gate.heal();
     const { hits } = gate;
     const healed = Date.now();
-    const looked = await look;
     assert.ok(hits > 0, `invalid: ${fault.name} has hit nothing`);
     const isPaid = () => shop.openSince(healed) === 0 && shop.paid.some(([at]) => at > healed);
     await until(`all are paid after ${fault.name}`, isPaid, recoversWithinMs);
     const paidMs = Date.now() - healed;
+    const looked = await look;
     await this.#calmsDown(fault.name);
     assert.deepEqual(this.#pids(), before, 'nothing was started again');
     const meanwhile = shop.paid.filter(([, end]) => end > began && end <= healed).length;
@@ -118,7 +120,9 @@ export class GatedPlatform {
 
   /// What somebody is told who looks at payments now: an answer, or an error of the API.
   async #look() {
-    const { status, headers, json } = await this.platform.raw('GET', '/v1/payment_intents?limit=1');
+    const patience = { headers: { 'Request-Timeout-Ms': String(lookMs) } };
+    const answer = await this.platform.raw('GET', '/v1/payment_intents?limit=1', patience);
+    const { status, headers, json } = answer;
     if (status === 200) {
       assert.equal(json.object, 'list');
     } else {
