@@ -22,6 +22,8 @@
 // its key is looked at and before anything could be stored under its idempotency key.
 //
 // Minimums keep a trickle alive, so that a process that is slow for another reason still answers.
+// That of browse is tiny: a page is a millisecond's work, so thirty at a time are more than a core
+// can do.
 // On the loop; permits may outlive it. Metrics: holdfast_admission_*, holdfast_requests_refused.
 // Sources: Stripe, "Scaling your API with rate limiters"; Netflix, concurrency-limits.
 
@@ -45,7 +47,7 @@ struct AdmissionOptions {
     int checkouts_max = 1'000;
     int browse_max = 256;
     int checkouts_min = 64;
-    int browse_min = 32;
+    int browse_min = 2;
     Duration delay_target = std::chrono::milliseconds{50};
 };
 
