@@ -13,8 +13,6 @@
 
 namespace holdfast::drill::faults {
 
-using net::Deadline;
-
 namespace {
 
 constexpr Duration patience = std::chrono::seconds{10};
@@ -39,14 +37,11 @@ Result<std::string> url_of_reader(const Platform& platform) {
 }
 
 Task<std::string> set_acquirer_faults(Stage& stage, std::string method, std::string plan) {
-    CO_TRY(const net::HttpUrl url, net::parse_http_url(stage.platform.ready().acquirer_url));
-    net::HttpClientRequest request{.method = std::move(method),
-                                   .host = url.host,
-                                   .port = url.port,
-                                   .target = "/admin/faults",
-                                   .body = std::move(plan)};
-    request.headers.add("Authorization", "Bearer " + stage.platform.ready().acquirer_admin_token);
-    CO_TRY(auto answer, co_await stage.http.request(std::move(request), Deadline::after(patience)));
+    const Ready& ready = stage.platform.ready();
+    net::HttpClientRequest request{
+        .method = std::move(method), .target = "/admin/faults", .body = std::move(plan)};
+    request.headers.add("Authorization", "Bearer " + ready.acquirer_admin_token);
+    CO_TRY(auto answer, co_await fetch(stage, ready.acquirer_url, patience, std::move(request)));
     if (answer.status != 200)
         co_return fail(missed(fmt::format("the acquirer answers {}", answer.status)));
     co_return std::move(answer.body);

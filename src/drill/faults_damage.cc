@@ -235,19 +235,6 @@ Task<std::string> customers_hear(Stage& stage) {
 
 namespace {
 
-Task<std::string> get(Stage& stage, std::string url_text) {
-    CO_TRY(const net::HttpUrl url, net::parse_http_url(url_text));
-    const std::size_t path = url_text.find('/', url_text.find("//") + 2);
-    net::HttpClientRequest request{.host = url.host,
-                                   .port = url.port,
-                                   .target = path == url_text.npos ? "/" : url_text.substr(path)};
-    CO_TRY(auto answer, co_await stage.http.request(std::move(request), Deadline::after(patience)));
-    if (answer.status != 200)
-        co_return fail(ErrorClass::Bug, "not_as_it_should_be",
-                       fmt::format("{} answers {}", url_text, answer.status));
-    co_return std::move(answer.body);
-}
-
 /// A line of a log that names relation and block, and what to do next.
 bool names(const std::string& log, const DamagedPage& page) {
     const std::string what =
@@ -273,11 +260,13 @@ Task<std::string> damage_is_named(Stage& stage) {
         named |= log && names(*log, *stage.damaged);
     }
     if (!named) co_return owed("no log names relation and block");
-    CO_TRY(const std::string metrics, co_await get(stage, stage.platform.ready().metrics_url));
+    CO_TRY(const std::string metrics, co_await metrics_page(stage));
     if (!metrics.contains("holdfast_db_damaged_places{process=\"pay-1\"} 1\n") &&
         !metrics.contains("holdfast_db_damaged_places{process=\"pay-2\"} 1\n"))
         co_return owed("no metric shows the damage");
-    CO_TRY_VOID(co_await get(stage, stage.platform.ready().api_base + "/readyz"));
+    CO_TRY(const auto ready,
+           co_await fetch(stage, stage.platform.ready().api_base + "/readyz", patience));
+    if (ready.status != 200) co_return owed(fmt::format("/readyz answers {}", ready.status));
     CO_TRY(const Service primary, stage.platform.database(Role::Primary));
     if (primary.name != stage.damaged->server) co_return owed("it was failed over for one page");
     co_return fmt::format("{}, block {}: in the log and a metric; ready, and {} is the primary",

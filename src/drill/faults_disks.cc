@@ -1,8 +1,8 @@
 // Faults of disks that are full, and have space again.
 
 #include "base/id.h"
+#include "drill/customers.h"
 #include "drill/faults.h"
-#include "drill/shopper.h"
 #include "drill/sql.h"
 #include "net/timer.h"
 
@@ -111,16 +111,11 @@ namespace {
 
 /// A payment that nobody will confirm.
 Task<net::HttpResponse> create_payment(Stage& stage) {
-    CO_TRY(const net::HttpUrl url, net::parse_http_url(stage.platform.ready().api_base));
-    net::HttpClientRequest request{.method = "POST",
-                                   .host = url.host,
-                                   .port = url.port,
-                                   .target = "/v1/payment_intents",
-                                   .body = "amount=100&currency=usd"};
-    request.headers.add("Authorization", "Bearer " + stage.platform.ready().secret_key);
-    request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-    request.headers.add("Idempotency-Key", Uuid::time_ordered(stage.env).base62());
-    co_return co_await stage.http.request(std::move(request), Deadline::after(full_patience));
+    CO_TRY(auto way, way_to(stage, stage.platform.ready().api_base));
+    Call call{.target = "/v1/payment_intents",
+              .key = Uuid::time_ordered(stage.env).base62(),
+              .body = "amount=100&currency=usd"};
+    co_return co_await way->send(std::move(call), 0, Deadline::after(full_patience));
 }
 
 } // namespace

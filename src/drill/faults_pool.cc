@@ -12,11 +12,8 @@
 
 namespace holdfast::drill::faults {
 
-using net::Deadline;
-
 namespace {
 
-constexpr Duration page_patience = std::chrono::seconds{5};
 constexpr Duration command_patience = std::chrono::minutes{3};
 constexpr Duration look_again = std::chrono::milliseconds{200};
 constexpr std::int64_t far_too_small = 2; ///< the least that db.pool_max may be
@@ -25,13 +22,9 @@ constexpr std::string_view maximum = "bound=\"max\"} ";
 
 /// db.pool_max as each process says that it holds in it.
 Task<std::map<std::string, std::int64_t>> pools(Stage& stage) {
-    CO_TRY(const net::HttpUrl url, net::parse_http_url(stage.platform.ready().metrics_url));
-    net::HttpClientRequest request{
-        .host = url.host, .port = url.port, .target = url.target, .safe_to_resend = true};
-    CO_TRY(const auto answer,
-           co_await stage.http.request(std::move(request), Deadline::after(page_patience)));
+    CO_TRY(const std::string text, co_await metrics_page(stage));
     std::map<std::string, std::int64_t> found;
-    std::string_view page = answer.body;
+    std::string_view page = text;
     for (auto at = page.find(sample); at != page.npos; at = page.find(sample)) {
         page.remove_prefix(at + sample.size());
         const std::string_view line = page.substr(0, page.find('\n'));

@@ -86,6 +86,14 @@ inline Error missed(std::string message) {
     return {.kind = ErrorClass::Bug, .code = "fault_missed", .message = std::move(message)};
 }
 
+/// Asks over HTTP, at `url` and the path that `request` adds to it.
+net::Task<net::HttpResponse> fetch(Stage& stage, std::string url, Duration patience,
+                                   net::HttpClientRequest request = {.target = ""});
+/// Of all processes of the platform.
+net::Task<std::string> metrics_page(Stage& stage);
+/// The sum of those samples of a metric that have this label.
+double sum_of(std::string_view page, std::string_view metric, std::string_view label);
+
 /// A session as superuser on whoever is the primary, without timeouts.
 net::Task<std::unique_ptr<db::Connection>> connect_as_outsider(Stage& stage, std::string url);
 net::Task<db::QueryResult> ask(db::Connection& connection, std::string sql, Duration timeout);

@@ -83,17 +83,13 @@ Task<LedgerWitness> read_ledger_on(db::Connection& session, const db::Statement&
 
 Task<AcquirerWitness> read_acquirer(Stage& stage) {
     const Ready& ready = stage.platform.ready();
-    CO_TRY(const net::HttpUrl url, net::parse_http_url(ready.acquirer_url));
     AcquirerWitness found;
     for (std::size_t skip = 0;; skip += page) {
         net::HttpClientRequest request{
-            .host = url.host,
-            .port = url.port,
-            .target = fmt::format("/admin/purchases?limit={}&skip={}", page, skip),
-            .safe_to_resend = true};
+            .target = fmt::format("/admin/purchases?limit={}&skip={}", page, skip)};
         request.headers.add("Authorization", "Bearer " + ready.acquirer_admin_token);
         CO_TRY(auto answer,
-               co_await stage.http.request(std::move(request), Deadline::after(read_patience)));
+               co_await fetch(stage, ready.acquirer_url, read_patience, std::move(request)));
         CO_TRY(const std::size_t count, add_page(answer.body, found));
         if (count < page) co_return found;
     }
