@@ -174,6 +174,10 @@ Task<Comparison> Drill::hear_witnesses() {
                ordinary ? co_await read_ordinary_ledger(*stage_) : co_await read_ledger(*stage_));
         CO_TRY(const AcquirerWitness acquirer, co_await read_acquirer(*stage_));
         Comparison found = compare(everybody, ledger, acquirer, check);
+        if (!ordinary) {
+            CO_TRY(const AttemptWitness logged, read_attempt_logs(*platform_));
+            compare_attempts(load_->purchases(), logged, found);
+        }
         // Nobody resolves what an ordinary design left open.
         if (found.clean() || ordinary || deadline.passed()) co_return found;
         CO_TRY_VOID(co_await net::sleep_for(witness_pause));

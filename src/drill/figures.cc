@@ -108,6 +108,9 @@ Judgement judge(const Figures& figures, const Expectation& expectation) {
     require(books.orphan_holds == 0,
             fmt::format("{} holds belong to no payment", books.orphan_holds));
     require(books.event_missing == 0, fmt::format("{} events are missing", books.event_missing));
+    if (expectation.attempts_kept)
+        require(books.unlogged == 0,
+                fmt::format("{} acknowledged purchases are in no attempt log", books.unlogged));
     require(books.ledger_balanced, "the ledger does not balance");
     require(books.books_agree, "ledger and acquirer disagree");
     require(figures.recovered_after_ms.has_value(), "it had not recovered when the load ended");

@@ -61,6 +61,7 @@ struct Expectation {
     bool refused_cleanly = false; ///< who failed was turned away (Purchase::turned_away)
     bool none_in_standin = false; ///< held, not deferred
     Duration stall_max = answer_patience;
+    bool attempts_kept = true; ///< on record, each as its client was told (Comparison::unlogged)
 };
 
 enum class Outcome : std::uint8_t { Passed, Failed, Invalid, Outage, NoOutage };

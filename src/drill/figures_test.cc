@@ -101,6 +101,7 @@ TEST(Verdict, PassesOnlyWhenEverythingHolds) {
         {[](Figures& f) { f.witnesses.doubled = 1; }, "charged twice"},
         {[](Figures& f) { f.witnesses.orphan_holds = 1; }, "holds"},
         {[](Figures& f) { f.witnesses.event_missing = 1; }, "events are missing"},
+        {[](Figures& f) { f.witnesses.unlogged = 1; }, "in no attempt log"},
         {[](Figures& f) { f.witnesses.ledger_balanced = false; }, "does not balance"},
         {[](Figures& f) { f.witnesses.books_agree = false; }, "disagree"},
         {[](Figures& f) { f.unmet = {"the pair is not in sync"}; }, "not in sync"},

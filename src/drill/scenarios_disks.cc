@@ -46,7 +46,7 @@ constexpr Scenario scenarios[] = {
      .sentence = "The disk of the command log is full while both database servers hang.",
      .steps = log_disk_full,
      .length = 90s,
-     .expectation = {.none_failed = false, .refused_cleanly = true},
+     .expectation = {.none_failed = false, .refused_cleanly = true, .attempts_kept = false},
      .settings = small_segments,
      .disk = ScenarioDisk{log_disk_bytes, logs}},
 };

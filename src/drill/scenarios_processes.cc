@@ -82,7 +82,7 @@ constexpr Scenario scenarios[] = {
      .sentence = "kill -9 of one of the processes that take payments.",
      .steps = serve_killed,
      .length = 40s,
-     .expectation = {.none_in_standin = true}},
+     .expectation = {.none_in_standin = true, .attempts_kept = false}},
     {.name = "supervisor-killed",
      .sentence = "kill -9 of `holdfast up`; its services go on until the next one takes over.",
      .steps = supervisor_killed,

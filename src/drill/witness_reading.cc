@@ -1,10 +1,14 @@
 #include "drill/witness_reading.h"
 
+#include "api/attempt_log.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "drill/sql.h"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
+
+#include <filesystem>
 
 namespace holdfast::drill {
 
@@ -99,6 +103,20 @@ Task<LedgerCheck> check_ledger(Stage& stage) {
     CO_TRY(const std::string output,
            co_await run_command(stage, {"check", "ledger"}, check_patience));
     co_return parse_check(output);
+}
+
+Result<AttemptWitness> read_attempt_logs(const Platform& platform) {
+    TRY(const SecretString secret, read_secret_file(platform.data() + "/secrets/id_secret"));
+    AttemptWitness found;
+    std::error_code failure;
+    for (const auto& log :
+         std::filesystem::directory_iterator(platform.data() + "/attempt-log", failure)) {
+        const auto files = journal_directory(log.path().string());
+        TRY_VOID(api::read_attempts(*files, secret, [&found](const api::Attempt& attempt) {
+            found[attempt.payment.str()].insert(api::to_string(attempt.outcome));
+        }));
+    }
+    return found;
 }
 
 } // namespace holdfast::drill

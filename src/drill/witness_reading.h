@@ -20,5 +20,7 @@ net::Task<LedgerWitness> read_ledger(Stage& stage);
 net::Task<LedgerWitness> read_ledger_on(db::Connection& session, const db::Statement& statement);
 net::Task<AcquirerWitness> read_acquirer(Stage& stage);
 net::Task<LedgerCheck> check_ledger(Stage& stage);
+/// In the attempt logs of all its processes.
+Result<AttemptWitness> read_attempt_logs(const Platform& platform);
 
 } // namespace holdfast::drill

@@ -85,4 +85,24 @@ Comparison compare(const std::deque<Purchase>& told, const LedgerWitness& ledger
     return std::move(comparer).take();
 }
 
+void compare_attempts(const std::deque<Purchase>& told, const AttemptWitness& logged,
+                      Comparison& found) {
+    for (const Purchase& purchase : told) {
+        if (!purchase.acknowledged()) continue;
+        const auto& outcomes = find_in(logged, purchase.payment);
+        const bool paid = purchase.told == Told::Succeeded && outcomes.contains("succeeded");
+        const bool declined = purchase.told == Told::Declined && outcomes.contains("declined");
+        // Who looked instead of asking again has seen what an attempt under way had come to by
+        // then.
+        const bool accepted = purchase.told == Told::Accepted &&
+                              (outcomes.contains("processing") || outcomes.contains("succeeded") ||
+                               outcomes.contains("declined"));
+        if (paid || declined || accepted) continue;
+        ++found.unlogged;
+        if (found.differences.size() < differences_max)
+            found.differences.push_back(fmt::format("unlogged: purchase {}, {}: {}", purchase.id,
+                                                    purchase.payment, fmt::join(outcomes, ", ")));
+    }
+}
+
 } // namespace holdfast::drill

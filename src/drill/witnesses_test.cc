@@ -84,5 +84,25 @@ TEST(Witnesses, BelieveTheAudit) {
     EXPECT_THAT(found.differences, ElementsAre("seal_gap: x"));
 }
 
+TEST(Witnesses, WantAnAttemptOnRecordThatEndedAsTheClientWasTold) {
+    const auto with_payment = [](Told what, std::string payment) {
+        Purchase purchase = told(what);
+        purchase.payment = std::move(payment);
+        return purchase;
+    };
+    const std::deque<Purchase> all{
+        with_payment(Told::Succeeded, "pi_1"), with_payment(Told::Declined, "pi_2"),
+        with_payment(Told::Accepted, "pi_3"), with_payment(Told::Abandoned, "pi_4"),
+        with_payment(Told::Failed, "pi_5")};
+    Comparison found;
+    compare_attempts(
+        all, {{"pi_1", {"held", "succeeded"}}, {"pi_2", {"declined"}}, {"pi_3", {"processing"}}},
+        found);
+    EXPECT_EQ(found.unlogged, 0);
+    compare_attempts(all, {{"pi_1", {"created", "held"}}, {"pi_2", {"succeeded"}}}, found);
+    EXPECT_EQ(found.unlogged, 3);
+    EXPECT_THAT(found.differences.front(), HasSubstr("unlogged: purchase p, pi_1: created, held"));
+}
+
 } // namespace
 } // namespace holdfast::drill
