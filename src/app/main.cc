@@ -364,9 +364,15 @@ void declare_drill(CLI::App& app, Action& action) {
     run->add_option("name", options.name, "See `holdfast drill list`")->required();
     run->add_flag("--unprotected", options.unprotected,
                   "The same fault against an ordinary design, to see that it is real");
-    run->add_option("--engine", options.engine, "What runs the database servers")
-        ->check(CLI::IsMember({"embedded"}))
-        ->capture_default_str();
+    run->add_option_function<std::string>(
+           "--engine",
+           [](const std::string& engine) {
+               options.engine =
+                   engine == "patroni" ? drill::Engine::Patroni : drill::Engine::Embedded;
+           },
+           "What runs the database servers: embedded, or patroni, in a source tree")
+        ->check(CLI::IsMember({"embedded", "patroni"}))
+        ->default_str("embedded");
     run->add_option("--rate", options.rate,
                     fmt::format("Purchases a second ({:g}, with --quick {:g})", drill::rate_usual,
                                 drill::rate_quick))

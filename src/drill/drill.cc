@@ -52,6 +52,7 @@ class Drill {
     Duration scaled(Duration at) const { return options_.quick ? at / quick_divisor : at; }
     Duration so_far() const { return MonotonicClock::now() - report_.times.start; }
     const Scenario& scenario() const { return *report_.scenario; }
+    Expectation expectation() const;
     Task<void> set_up();
     Task<void> play();
     Task<void> let_go();
@@ -78,12 +79,18 @@ class Drill {
 Task<void> Drill::set_up() {
     narrator_.say({}, fmt::format("{}: {}", scenario().name, scenario().sentence));
     narrator_.say({}, "starting a platform of its own");
-    PlatformOptions platform;
+    if (options_.engine == Engine::Patroni && scenario().embedded_only)
+        co_return fail(
+            ErrorClass::Invalid, "drill_embedded_only",
+            fmt::format("{} is about the embedded pair; run it without --engine", scenario().name));
+    PlatformOptions platform{.engine = options_.engine};
     platform.settings.assign(scenario().settings.begin(), scenario().settings.end());
     if (const auto& disk = scenario().disk)
         platform.disk = {.bytes = disk->bytes, .holds = {disk->holds.begin(), disk->holds.end()}};
     CO_TRY(platform_, co_await Platform::start(std::move(platform)));
     stage_.emplace(loop_, env_, offload_, *platform_);
+    if (PatroniCluster* cluster = platform_->patroni())
+        CO_TRY_VOID(stage_->acts.spawn(cluster->listen(stage_->http)));
     CO_TRY_VOID(co_await until(
         "the pair did not get in sync", [this] { return platform_->in_sync(); }, sync_patience));
     const Ready& ready = platform_->ready();
@@ -133,6 +140,7 @@ Task<void> Drill::let_go() {
     stage_->job_runs = false;
     stage_->disk_is_full = false;
     stage_->slow_clients.reset();
+    if (PatroniCluster* cluster = platform_->patroni()) cluster->stop_listening();
     if (stage_->relay) stage_->relay->mend();
     for (auto& session : stage_->sessions) session->sever();
     stage_->sessions.clear();
@@ -184,6 +192,15 @@ Task<Comparison> Drill::hear_witnesses() {
     }
 }
 
+Expectation Drill::expectation() const {
+    Expectation expected = scenario().expectation;
+    if (options_.engine == Engine::Patroni) {
+        expected.none_in_standin = false;
+        expected.stall_max = answer_patience;
+    }
+    return expected;
+}
+
 /// The verdict of a drill that this machine does not let us run.
 void Drill::decline(const Error& why) {
     report_.figures.unproven = why.message;
@@ -213,8 +230,11 @@ Task<void> Drill::run() {
     report_.figures.unproven = unproven_;
     report_.figures.unmet = unmet_;
     CO_TRY(report_.figures.witnesses, co_await hear_witnesses());
-    report_.judgement = ordinary_ ? judge_unprotected(report_.figures)
-                                  : judge(report_.figures, scenario().expectation);
+    report_.judgement =
+        ordinary_ ? judge_unprotected(report_.figures) : judge(report_.figures, expectation());
+    if (const PatroniCluster* cluster = platform_->patroni())
+        narrator_.say({}, fmt::format("Patroni itself had no primary for {} at most",
+                                      as_time(cluster->longest_without_primary())));
     co_return Result<void>{};
 }
 

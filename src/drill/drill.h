@@ -10,10 +10,16 @@
 // drill invalid; what the platform does under it makes it pass or fail. SIGINT and SIGTERM end it
 // early, and everything it started with it.
 //
-// Errors: the platform does not start; a witness can't be heard; "drill_interrupted".
+// With Engine::Patroni the databases are those of patroni_cluster.h. How long a failover takes is
+// decided by Patroni then and not by us, so neither a standstill nor a payment in stand-in counts
+// against the platform; how long Patroni had no primary is said beside it.
+//
+// Errors: the platform does not start; a witness can't be heard; "drill_interrupted";
+// "drill_embedded_only".
 
 #include "base/result.h"
 #include "drill/figures.h"
+#include "drill/service.h"
 
 #include <string>
 
@@ -21,7 +27,7 @@ namespace holdfast::drill {
 
 struct DrillOptions {
     std::string name;
-    std::string engine = "embedded";
+    Engine engine = Engine::Embedded;
     bool unprotected = false;
     bool quick = false;
     bool json = false;

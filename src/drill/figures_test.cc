@@ -174,7 +174,6 @@ TEST(Verdict, CountsFromTheBlowOnForAnOutage) {
 
 TEST(Report, JsonHasExactlyTheKeysThatAreDocumented) {
     DrillReport report{.scenario = *find_scenario("000-migration-lock"),
-                       .engine = "embedded",
                        .times = times,
                        .figures = good(),
                        .judgement = {Outcome::Passed, {}}};

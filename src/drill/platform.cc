@@ -57,9 +57,20 @@ Task<std::unique_ptr<Platform>> Platform::start(PlatformOptions options) {
     auto platform =
         std::unique_ptr<Platform>(new Platform(std::move(options), std::move(directory)));
     if (platform->options_.disk) CO_TRY_VOID(platform->lay_out_disk(*platform->options_.disk));
+    if (platform->options_.engine == Engine::Patroni)
+        CO_TRY_VOID(co_await platform->start_patroni());
     CO_TRY_VOID(platform->spawn_supervisor("0"));
     CO_TRY_VOID(co_await platform->wait_ready());
     co_return platform;
+}
+
+Task<void> Platform::start_patroni() {
+    CO_TRY(patroni_, co_await PatroniCluster::start(directory_));
+    CO_TRY(const std::string owner, patroni_->url("holdfast_deploy"));
+    CO_TRY(const std::string app, patroni_->url("holdfast_app"));
+    CO_TRY_VOID(run({.argv = {own_program(), "migrate", "--database-url", owner}}, start_patience));
+    options_.settings.insert(options_.settings.end(), {"--database-url", app});
+    co_return Result<void>{};
 }
 
 Result<void> Platform::lay_out_disk(const DiskPlan& plan) {
@@ -110,6 +121,11 @@ Result<Ready> Platform::read_ready() const {
     TRY(ready.acquirer_url, json_text(json, "acquirer_url"));
     TRY(ready.acquirer_admin_token, json_text(json, "acquirer_admin_token"));
     TRY(ready.metrics_url, json_text(json, "metrics_url"));
+    if (patroni_) {
+        TRY(const std::string superuser, patroni_->url("postgres"));
+        ready.database_url = superuser + "?target_session_attrs=read-write";
+        ready.standby_url = superuser + "?target_session_attrs=prefer-standby";
+    }
     return ready;
 }
 
@@ -146,6 +162,7 @@ Result<Service> Platform::service(std::string_view name) const {
 }
 
 Result<Service> Platform::database(Role role) const {
+    if (patroni_) return patroni_->database(role);
     TRY(std::string text, read_file(data_ + "/cluster.json"));
     TRY(auto json, parse_json(text));
     TRY(std::string primary, json_text(json, "primary"));
@@ -153,7 +170,26 @@ Result<Service> Platform::database(Role role) const {
     return service(a ? "postgres-a" : "postgres-b");
 }
 
+std::vector<Service> Platform::databases() const {
+    if (patroni_) return patroni_->databases();
+    std::vector<Service> all;
+    for (const Role role : {Role::Primary, Role::Standby})
+        if (auto node = database(role)) all.push_back(std::move(*node));
+    return all;
+}
+
+Result<std::string> Platform::url(Role role) const {
+    if (patroni_) return patroni_->url("postgres", role);
+    return role == Role::Primary ? ready_.database_url : ready_.standby_url;
+}
+
+Result<std::vector<std::string>> Platform::switchover_command() const {
+    if (patroni_) return patroni_->switchover_command();
+    return command({"switchover"});
+}
+
 bool Platform::in_sync() const {
+    if (patroni_) return patroni_->whole();
     auto text = read_file(data_ + "/cluster.json");
     auto json = text ? parse_json(*text) : Result<boost::json::value>{fail(text.error())};
     return json && json_bool(*json, "promotable").value_or(false);
@@ -194,6 +230,7 @@ void Platform::end() {
         left = kill_all();
     }
     if (left > 0) BUG("processes of a drill do not end");
+    patroni_.reset();
     disk_.reset();
     std::error_code ignored;
     fs::remove_all(directory_, ignored);

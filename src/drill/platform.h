@@ -3,7 +3,8 @@
 // Platform: the whole of Holdfast that a drill hits: `holdfast up` of this same program, as a
 // process of its own in a temporary directory, found through its ready file as by anybody else.
 //
-// Some of its directories may lie on a disk of limited size (limited_disk.h).
+// Some of its directories may lie on a disk of limited size (limited_disk.h). Its databases may be
+// those of Patroni (patroni_cluster.h), of which `up` is told by --database-url.
 //
 // Nothing here asks a process of the platform how it is: services are found in the supervisor's
 // state file, roles in cluster.json, and whether something is gone in /proc.
@@ -24,6 +25,8 @@
 
 #include "base/subprocess.h"
 #include "drill/limited_disk.h"
+#include "drill/patroni_cluster.h"
+#include "drill/service.h"
 #include "net/task.h"
 
 #include <string>
@@ -39,6 +42,7 @@ struct DiskPlan {
 
 struct PlatformOptions {
     int instances = 2;
+    Engine engine = Engine::Embedded;
     std::optional<DiskPlan> disk;
     std::vector<std::string> settings; ///< more arguments of `up`
 };
@@ -50,13 +54,6 @@ struct Ready {
     std::string acquirer_url, acquirer_admin_token;
     std::string metrics_url;
 };
-
-struct Service {
-    std::string name, family;
-    ProcessName process;
-};
-
-enum class Role : std::uint8_t { Primary, Standby };
 
 class Platform {
   public:
@@ -79,9 +76,16 @@ class Platform {
     Result<Service> service(std::string_view name) const;
     /// The database node that has this role by decision.
     Result<Service> database(Role role) const;
+    /// All nodes that run.
+    std::vector<Service> databases() const;
+    /// As superuser, of that node.
+    Result<std::string> url(Role role) const;
     const ProcessName& supervisor() const { return supervisor_; }
     /// The standby has every acknowledged commit, and commits wait for it.
     bool in_sync() const;
+    PatroniCluster* patroni() { return patroni_.get(); }
+    /// Makes the standby the primary, on purpose: the program and its arguments.
+    Result<std::vector<std::string>> switchover_command() const;
 
     /// `holdfast up` again, on the same data and port, after its supervisor was killed.
     net::Task<void> start_supervisor();
@@ -93,6 +97,7 @@ class Platform {
 
   private:
     Platform(PlatformOptions options, std::string directory);
+    net::Task<void> start_patroni();
     Result<void> lay_out_disk(const DiskPlan& plan);
     Result<void> spawn_supervisor(const std::string& port);
     net::Task<void> wait_ready();
@@ -102,6 +107,7 @@ class Platform {
     PlatformOptions options_;
     std::string directory_, data_, ready_file_;
     std::unique_ptr<LimitedDisk> disk_;
+    std::unique_ptr<PatroniCluster> patroni_;
     ProcessName supervisor_;
     Ready ready_;
 };

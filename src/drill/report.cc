@@ -118,7 +118,7 @@ std::string as_json(const DrillReport& report) {
     JsonWriter json;
     json.begin_object();
     json.field("name", report.scenario->name);
-    json.field("engine", report.engine);
+    json.field("engine", to_string(report.engine));
     json.field("valid", report.valid());
     json.field("offered", f.offered);
     json.field("acknowledged", f.acknowledged);
@@ -159,8 +159,8 @@ std::string as_table(const DrillReport& report, bool colors) {
     table.line();
     table.line(fmt::format("  {}{}", table.colored(report.scenario->name, "1"),
                            report.unprotected ? ", an ordinary design without protection" : ""));
-    table.line(fmt::format("  {} engine, {:g} purchases/s for {}", report.engine, report.rate,
-                           as_time(report.times.end - report.times.start)));
+    table.line(fmt::format("  {} engine, {:g} purchases/s for {}", to_string(report.engine),
+                           report.rate, as_time(report.times.end - report.times.start)));
     table.line();
     payments(table, report);
     witnesses(table, report.figures.witnesses);

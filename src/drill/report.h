@@ -21,7 +21,7 @@ namespace holdfast::drill {
 
 struct DrillReport {
     const Scenario* scenario = nullptr;
-    std::string engine;
+    Engine engine = Engine::Embedded;
     bool unprotected = false;
     double rate = 0;
     Times times;

@@ -57,7 +57,8 @@ struct Scenario {
     std::span<const char* const> settings{}; ///< of `holdfast up`
     std::optional<ScenarioDisk> disk{};
     std::size_t ordinary_pool = Ordinary::pool_usual; ///< connections, with --unprotected
-    Act before = nullptr;                             ///< the load begins; not with --unprotected
+    bool embedded_only = false; ///< it needs the files or sockets of the embedded pair
+    Act before = nullptr;       ///< the load begins; not with --unprotected
 };
 
 /// All of them, in the order in which they are listed.

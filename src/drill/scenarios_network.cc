@@ -30,7 +30,8 @@ constexpr Scenario scenarios[] = {
      .sentence = "The network is cut: payments from the primary, then the standby from it, then "
                  "all but payments from it.",
      .steps = partition,
-     .length = 110s},
+     .length = 110s,
+     .embedded_only = true},
 };
 
 } // namespace

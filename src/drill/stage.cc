@@ -80,11 +80,14 @@ Task<void> until(std::string what, std::function<bool()> condition, Duration pat
 }
 
 Task<std::string> run_command(Stage& stage, std::vector<std::string> words, Duration patience) {
+    return run_program(stage, stage.platform.command(std::move(words)), patience);
+}
+
+Task<std::string> run_program(Stage& stage, std::vector<std::string> argv, Duration patience) {
     const std::string output = stage.platform.data() + "/../command.out";
     std::error_code ignored;
     std::filesystem::remove(output, ignored);
-    CO_TRY(const ProcessName process,
-           spawn({.argv = stage.platform.command(std::move(words)), .log_path = output}));
+    CO_TRY(const ProcessName process, spawn({.argv = std::move(argv), .log_path = output}));
     const auto ended = [process] {
         while (reap_child()) {
         }

@@ -104,8 +104,10 @@ net::Task<void> until(std::string what, std::function<bool()> condition, Duratio
 /// Puts a damaged page back as it was. Error: somebody else has written it meanwhile.
 Result<void> mend(Stage& stage);
 
-/// Runs a holdfast command on the platform's data to its end, or kills it after `patience`. Answers
-/// with what it printed, stderr too: how it ended has to be seen by what it did.
+/// Runs a program to its end, or kills it after `patience`. Answers with what it printed, stderr
+/// too: how it ended has to be seen by what it did.
+net::Task<std::string> run_program(Stage& stage, std::vector<std::string> argv, Duration patience);
+/// A holdfast command, on the platform's data.
 net::Task<std::string> run_command(Stage& stage, std::vector<std::string> words, Duration patience);
 
 } // namespace holdfast::drill
