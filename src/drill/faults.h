@@ -7,6 +7,7 @@
 //   switchover   another node is the primary, by the platform's own state
 //   freeze       /proc says stopped for every process of the service, and a session that was open
 //                before gets no answer to SELECT 1 for half a second
+//   link cut     the standby's receiver is stopped by /proc, and the primary hears nothing of it
 //   lock         the server granted it, and others wait for this very backend
 //   heavy job    rows rewritten, counted by the server
 //   deadlock     the server itself reported 40P01 to one of the two outsiders
@@ -39,6 +40,8 @@ Task<std::string> start_supervisor(Stage& stage);
 Task<std::string> freeze_primary(Stage& stage);
 Task<std::string> freeze_databases(Stage& stage);
 Task<std::string> freeze_standby(Stage& stage);
+Task<std::string> cut_link(Stage& stage);
+Task<std::string> mend_link(Stage& stage);
 Task<std::string> thaw(Stage& stage);
 Task<std::string> in_sync_again(Stage& stage);
 

@@ -130,6 +130,10 @@ inline constexpr Statement who_is_connected{
     " (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming')",
     {}};
 
+/// How much of the log some standby has said that it has on disk.
+inline constexpr const char* acknowledged_by_standby =
+    "SELECT coalesce(max(flush_lsn)::text, 'nobody') FROM pg_stat_replication";
+
 inline constexpr const char* answer_at_all = "SELECT 1";
 
 // --- The ordinary design (ordinary.h) -----------------------------------------------------------
