@@ -198,26 +198,37 @@ Task<std::string> instance_returns(Stage& stage) {
     co_return fmt::format("{} (pid {}) serves again", name, stage.instance.pid);
 }
 
-/// Charged once each, and no hold is left: what was made elsewhere has superseded its twin.
+namespace {
+
+/// Those who are charged once, with no hold left.
+std::ptrdiff_t settled(const std::deque<Purchase>& customers, const LedgerWitness& ledger,
+                       const AcquirerWitness& acquirer) {
+    return std::ranges::count_if(customers, [&](const Purchase& customer) {
+        const auto entry = ledger.find(customer.id);
+        const auto booked = acquirer.find(customer.id);
+        return entry != ledger.end() && entry->second.succeeded == 1 && booked != acquirer.end() &&
+               booked->second.charges == 1 && booked->second.held_minor == 0 &&
+               booked->second.net_minor == customer.amount_minor;
+    });
+}
+
+} // namespace
+
+/// What was made elsewhere has superseded its twin. A witness who can't be heard just now is asked
+/// again.
 Task<std::string> all_settled(Stage& stage) {
     const Deadline deadline = Deadline::after(settle_time);
     for (;;) {
-        CO_TRY(const LedgerWitness ledger, co_await read_ledger(stage));
-        CO_TRY(const AcquirerWitness acquirer, co_await read_acquirer(stage));
-        const auto settled = std::ranges::count_if(stage.customers, [&](const Purchase& customer) {
-            const auto entry = ledger.find(customer.id);
-            const auto booked = acquirer.find(customer.id);
-            return entry != ledger.end() && entry->second.succeeded == 1 &&
-                   booked != acquirer.end() && booked->second.charges == 1 &&
-                   booked->second.held_minor == 0 &&
-                   booked->second.net_minor == customer.amount_minor;
-        });
-        if (settled == std::ssize(stage.customers))
-            co_return fmt::format("all {} are charged once, and no hold is left", settled);
-        if (deadline.passed())
+        const auto ledger = co_await read_ledger(stage);
+        const auto acquirer = co_await read_acquirer(stage);
+        const auto well = ledger && acquirer ? settled(stage.customers, *ledger, *acquirer) : 0;
+        if (well == std::ssize(stage.customers))
+            co_return fmt::format("all {} are charged once, and no hold is left", well);
+        if (deadline.passed() && ledger && acquirer)
             co_return fail(ErrorClass::Bug, "not_settled",
-                           fmt::format("only {} of {} are charged once without a hold left",
-                                       settled, stage.customers.size()));
+                           fmt::format("only {} of {} are charged once without a hold left", well,
+                                       stage.customers.size()));
+        if (deadline.passed()) co_return fail(ledger ? acquirer.error() : ledger.error());
         CO_TRY_VOID(co_await net::sleep_for(settle_pause));
     }
 }
