@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <boost/asio/signal_set.hpp>
 
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 
@@ -34,11 +35,17 @@ class Drill {
   public:
     Drill(net::Loop& loop, Env& env, Offload& offload, const Scenario& scenario,
           const DrillOptions& options)
-        : loop_(loop), env_(env), offload_(offload), options_(options), watching_(loop, "watch") {
+        : loop_(loop),
+          env_(env),
+          offload_(offload),
+          options_(options),
+          of_capacity_(scenario.of_capacity),
+          watching_(loop, "watch") {
         report_.scenario = &scenario;
         report_.engine = options.engine;
         report_.unprotected = options.unprotected;
         report_.rate = options.rate > 0 ? options.rate : options.quick ? rate_quick : rate_usual;
+        if (options.rate > 0) of_capacity_ = 0;
     }
 
     Task<void> run();
@@ -54,6 +61,7 @@ class Drill {
     const Scenario& scenario() const { return *report_.scenario; }
     Expectation expectation() const;
     Task<void> set_up();
+    Task<void> measure_capacity();
     Task<void> play();
     Task<void> let_go();
     Task<void> watch();
@@ -64,6 +72,7 @@ class Drill {
     Env& env_;
     Offload& offload_;
     const DrillOptions& options_;
+    int of_capacity_;
     DrillReport report_;
     Narrator narrator_;
     std::optional<std::string> unproven_;
@@ -72,7 +81,7 @@ class Drill {
     std::optional<Stage> stage_;
     std::unique_ptr<Ordinary> ordinary_; ///< what is hit with --unprotected
     std::unique_ptr<HttpWay> way_;
-    std::optional<Load> load_;
+    std::optional<Load> trial_, load_;
     net::Gate watching_;
 };
 
@@ -102,9 +111,26 @@ Task<void> Drill::set_up() {
         api_base = ordinary_->api_base();
     }
     CO_TRY(way_, HttpWay::create(loop_, api_base, ready.secret_key));
-    load_.emplace(
-        loop_, env_, *way_,
-        LoadOptions{.rate = report_.rate, .browsers = scenario().browsers, .seed = options_.seed});
+    co_return Result<void>{};
+}
+
+/// As scenario.h says.
+Task<void> Drill::measure_capacity() {
+    narrator_.say({}, fmt::format("{} shoppers find out what this machine carries in {}",
+                                  trial_shoppers, as_time(scaled(trial_length))));
+    trial_.emplace(loop_, env_, *way_,
+                   LoadOptions{.rate = 0, .shoppers = trial_shoppers, .seed = options_.seed});
+    CO_TRY_VOID(trial_->start());
+    CO_TRY_VOID(co_await net::sleep_for(scaled(trial_length) / 3));
+    const MonoTime begun = MonotonicClock::now();
+    const std::int64_t before = trial_->counts().told;
+    CO_TRY_VOID(co_await net::sleep_for(scaled(trial_length) * 2 / 3));
+    const std::chrono::duration<double> took = MonotonicClock::now() - begun;
+    const double capacity = static_cast<double>(trial_->counts().told - before) / took.count();
+    CO_TRY_VOID(co_await trial_->stop(Deadline::after(end_of_load_patience)));
+    report_.rate = std::max(1.0, std::round(capacity * of_capacity_ / 100));
+    narrator_.say({}, fmt::format("{:.0f} purchases/s; {} % of that is what it is to carry",
+                                  capacity, of_capacity_));
     co_return Result<void>{};
 }
 
@@ -174,6 +200,8 @@ Task<Comparison> Drill::hear_witnesses() {
     const Deadline deadline = Deadline::after(settle_patience);
     std::deque<Purchase> everybody = load_->purchases();
     everybody.insert(everybody.end(), stage_->customers.begin(), stage_->customers.end());
+    if (trial_)
+        everybody.insert(everybody.end(), trial_->purchases().begin(), trial_->purchases().end());
     for (;;) {
         const bool ordinary = ordinary_ != nullptr;
         CO_TRY(const LedgerCheck check,
@@ -213,6 +241,11 @@ Task<void> Drill::run() {
         CO_TRY(const std::string done, co_await scenario().before(*stage_));
         narrator_.say({}, done);
     }
+    if (of_capacity_ > 0) CO_TRY_VOID(co_await measure_capacity());
+    load_.emplace(
+        loop_, env_, *way_,
+        LoadOptions{.rate = report_.rate, .visitors = scenario().visitors, .seed = options_.seed});
+    stage_->load = &*load_;
     narrator_.say({}, fmt::format("{:g} purchases/s for {}", report_.rate,
                                   as_time(scaled(scenario().length))));
     report_.times.start = MonotonicClock::now();
@@ -245,9 +278,11 @@ Task<void> Drill::finish() {
         stage_->acts.cancel();
         CO_TRY_VOID(co_await let_go());
     }
-    if (!load_) co_return Result<void>{};
-    load_->cancel();
-    CO_TRY_VOID(co_await load_->stop(Deadline::after(acts_patience)));
+    for (auto* load : {&trial_, &load_}) {
+        if (!*load) continue;
+        (*load)->cancel();
+        CO_TRY_VOID(co_await (*load)->stop(Deadline::after(acts_patience)));
+    }
     if (ordinary_) co_return co_await ordinary_->close(Deadline::after(acts_patience));
     co_return Result<void>{};
 }

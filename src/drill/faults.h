@@ -55,7 +55,7 @@ Task<std::string> end_heavy_job(Stage& stage);
 Task<std::string> slow_commits(Stage& stage);
 Task<std::string> usual_commits(Stage& stage);
 Task<std::string> start_deadlocks(Stage& stage);
-Task<std::string> end_deadlocks(Stage& stage);
+Task<std::string> calm_down(Stage& stage);
 
 // faults_damage.cc
 Task<std::string> make_old_payments(Stage& stage);
@@ -103,6 +103,7 @@ Task<std::string> taken_again(Stage& stage);
 Task<std::string> free_disk(Stage& stage);
 
 // faults_pool.cc
+Task<std::string> only_visitors_refused(Stage& stage);
 Task<std::string> shrink_pool(Stage& stage);
 Task<std::string> pool_as_before(Stage& stage);
 

@@ -88,21 +88,27 @@ Task<void> rewrite_on(Stage& stage, db::Connection* session) {
     co_return Result<void>{};
 }
 
-/// Takes rows in one order, then waits for nobody: rolls back and does it again.
-Task<void> lock_rows_on(Stage& stage, db::Connection* session, const char* statement) {
+/// Takes rows in one order, then waits for nobody: rolls back and does it again. Whoever is the
+/// primary by now.
+Task<void> lock_rows(Stage& stage, const char* statement) {
+    std::unique_ptr<db::Connection> session;
     while (stage.job_runs) {
+        if (!session || session->broken()) {
+            auto another = co_await connect_as_outsider(stage, stage.platform.ready().database_url);
+            if (another) session = std::move(*another);
+            if (!another) CO_TRY_VOID(co_await net::sleep_for(deadlock_pause));
+            continue;
+        }
         db::Pipeline pipeline;
         pipeline.begin();
         pipeline.add_sql(statement);
         auto locked = co_await session->run(pipeline, Deadline::after(statement_patience));
         if (!locked && locked.error().sqlstate == "40P01") ++stage.deadlocks;
-        if (session->broken()) break; // with the primary
-        if (locked) {
-            CO_TRY_VOID(co_await net::sleep_for(deadlock_pause)); // holding them
-            db::Pipeline end;
-            end.rollback();
-            CO_TRY_VOID(co_await session->run(end, Deadline::after(statement_patience)));
-        }
+        if (!locked) continue;
+        CO_TRY_VOID(co_await net::sleep_for(deadlock_pause)); // holding them
+        db::Pipeline end;
+        end.rollback();
+        if (!co_await session->run(end, Deadline::after(statement_patience))) session.reset();
     }
     co_return Result<void>{};
 }
@@ -128,17 +134,18 @@ Task<std::string> end_heavy_job(Stage& stage) {
 
 Task<std::string> start_deadlocks(Stage& stage) {
     stage.job_runs = true;
-    for (const char* statement : {stage.tables.lock_up, stage.tables.lock_down}) {
-        CO_TRY(db::Connection * session, co_await new_session(stage));
-        CO_TRY_VOID(stage.acts.spawn(lock_rows_on(stage, session, statement)));
-    }
+    for (const char* statement : {stage.tables.lock_up, stage.tables.lock_down})
+        CO_TRY_VOID(stage.acts.spawn(lock_rows(stage, statement)));
     co_return std::string("two outsiders lock the newest payments in opposite order");
 }
 
-Task<std::string> end_deadlocks(Stage& stage) {
+/// The outsiders end, and no more visitors come.
+Task<std::string> calm_down(Stage& stage) {
     stage.job_runs = false;
+    stage.load->end_visits();
     if (stage.deadlocks == 0) co_return fail(missed("the outsiders met no deadlock"));
-    co_return fmt::format("the server has broken {} deadlocks of theirs", stage.deadlocks);
+    co_return fmt::format("visitors stay away; the server has broken {} deadlocks",
+                          stage.deadlocks);
 }
 
 namespace {

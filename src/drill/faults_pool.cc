@@ -1,4 +1,5 @@
-// A change of the pools' settings at run time, by the command that an operator would use.
+// A change of the pools' settings at run time, by the command that an operator would use; and whom
+// a process refuses that has too much to do.
 
 #include "drill/faults.h"
 #include "net/timer.h"
@@ -48,6 +49,23 @@ Task<void> set_pool(Stage& stage) {
 }
 
 } // namespace
+
+/// By what the processes count: nobody who paid, or was on the way to it.
+Task<std::string> only_visitors_refused(Stage& stage) {
+    if (stage.ordinary) co_return std::string("nobody there refuses anybody");
+    CO_TRY(const std::string page, co_await metrics_page(stage));
+    const auto refused = [&page](std::string_view urgency) {
+        return sum_of(page, "holdfast_requests_refused_total", urgency);
+    };
+    const double paying = refused(R"(urgency="payment")");
+    const double on_the_way = refused(R"(urgency="checkout")");
+    const double looking = refused(R"(urgency="browse")");
+    if (paying + on_the_way > 0)
+        co_return fail(
+            missed(fmt::format("refused: {} who paid, {} on the way to it, {} who looked", paying,
+                               on_the_way, looking)));
+    co_return fmt::format("{} of those who only looked were refused, and nobody else", looking);
+}
 
 Task<std::string> shrink_pool(Stage& stage) {
     if (stage.ordinary)

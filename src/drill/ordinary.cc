@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view path = "/v1/payment_intents";
 constexpr std::string_view confirm_suffix = "/confirm";
+constexpr std::string_view charges = "/v1/charges", charge_of = "/v1/charges/ch_";
 constexpr std::string_view test_method = "pm_card_"; ///< pm_card_visa is the card test_visa
 constexpr Duration for_ever = std::chrono::hours{1}; ///< longer than any drill
 constexpr Duration set_up_patience = std::chrono::seconds{10};
@@ -105,11 +106,14 @@ Task<void> Ordinary::close(Deadline deadline) {
 
 Task<HttpResponse> Ordinary::handle(HttpRequest request) {
     std::string_view rest = request.path;
+    if (rest == charges) co_return co_await list();
+    if (rest.starts_with(charge_of))
+        co_return co_await retrieve(std::string(rest.substr(charge_of.size())));
     if (!rest.starts_with(path)) co_return answer(404, "", "path_unknown");
     rest.remove_prefix(path.size());
     if (rest.empty() && request.method == "POST")
         co_return co_await create_payment(std::move(request.body));
-    if (rest.empty()) co_return answer(200, "", "list");
+    if (rest.empty()) co_return co_await list();
     rest.remove_prefix(1);
     if (!rest.ends_with(confirm_suffix)) co_return co_await retrieve(std::string(rest));
     rest.remove_suffix(confirm_suffix.size());
@@ -180,6 +184,22 @@ Task<HttpResponse> Ordinary::retrieve(std::string id) {
     auto payment = payment_of(found->front());
     if (!payment) co_return answer(404, id, "resource_missing");
     co_return answer(200, id, payment->status);
+}
+
+/// The charge of a payment has its id.
+Task<HttpResponse> Ordinary::list() {
+    auto session = co_await pool_.acquire(db::Priority::Payment, "ordinary", no_deadline());
+    if (!session) co_return failed(session.error());
+    db::Pipeline read{db::Effect::Read};
+    read.add(sql::ordinary_list);
+    auto found = co_await (*session)->run(read, no_deadline());
+    if (!found) co_return failed(found.error());
+    std::string charges_of_them;
+    for (db::Row row : found->front()) {
+        CO_TRY(const auto id, row.get<std::string>(0));
+        charges_of_them += fmt::format("\"ch_{}\" ", id);
+    }
+    co_return answer(200, "", charges_of_them);
 }
 
 Task<LedgerWitness> read_ordinary_ledger(Stage& stage) {

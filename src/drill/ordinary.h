@@ -7,8 +7,9 @@
 //   its balance; a fixed pool of pool_usual connections; no timeouts anywhere; no retries; an error
 //   of the database is a 500
 //
-// It answers POST /v1/payment_intents, POST /v1/payment_intents/ID/confirm and GET of one, enough
-// for the drill's clients. Runs in the drill's process, on the drill's loop.
+// It answers POST /v1/payment_intents, POST /v1/payment_intents/ID/confirm, GET of one and of the
+// newest ten, and says the same of /v1/charges: enough for the drill's clients. Runs in the drill's
+// process, on the drill's loop.
 //
 // Owner: a Drill, which calls close(). Limits: those of the HTTP server.
 
@@ -44,6 +45,7 @@ class Ordinary {
     net::Task<net::HttpResponse> create_payment(std::string form);
     net::Task<net::HttpResponse> confirm(std::string id);
     net::Task<net::HttpResponse> retrieve(std::string id);
+    net::Task<net::HttpResponse> list();
 
     Env& env_;
     Registry registry_;

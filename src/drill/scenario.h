@@ -9,6 +9,13 @@
 // list, and whatever act it lacks in faults.h.
 //
 // --quick runs the same steps with all times divided by quick_divisor: the same fault, shorter.
+//
+// A scenario at a share of the capacity (`of_capacity`) finds out before its load begins what this
+// machine carries: trial_shoppers buy for trial_length, each again as soon as he was told the end,
+// and nobody looks. How many were told in a second, of the last two thirds of that time, is the
+// capacity of whatever is hit (with --unprotected, of the ordinary design), with the load generator
+// on the same cores. The witnesses are asked about these purchases too. A rate that is given is
+// taken as it is.
 
 #include "drill/figures.h"
 #include "drill/ordinary.h"
@@ -22,6 +29,8 @@
 namespace holdfast::drill {
 
 inline constexpr int quick_divisor = 3;
+inline constexpr int trial_shoppers = 64;
+inline constexpr Duration trial_length = std::chrono::seconds{15};
 
 struct Step {
     Duration at;
@@ -53,7 +62,8 @@ struct Scenario {
     Duration length; ///< of the load
     Expectation expectation{};
     std::optional<Seed> seed{};
-    int browsers = 0;
+    double visitors = 0;                     ///< a second, who look beside the payments (load.h)
+    int of_capacity = 0;                     ///< percent; 0: rate_usual
     std::span<const char* const> settings{}; ///< of `holdfast up`
     std::optional<ScenarioDisk> disk{};
     std::size_t ordinary_pool = Ordinary::pool_usual; ///< connections, with --unprotected

@@ -159,6 +159,9 @@ inline constexpr Statement ordinary_read{
     "drill_ordinary_read",
     "SELECT status, card, purchase, amount_minor FROM ordinary_payments WHERE id = $1",
     {oid::text}};
+/// (id), newest first.
+inline constexpr Statement ordinary_list{
+    "drill_ordinary_list", "SELECT id FROM ordinary_payments ORDER BY created DESC LIMIT 10", {}};
 inline constexpr Statement ordinary_finish{"drill_ordinary_finish",
                                            "UPDATE ordinary_payments SET status = $2 WHERE id = $1",
                                            {oid::text, oid::text}};

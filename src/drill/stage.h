@@ -57,6 +57,7 @@ struct Stage {
     /// Sessions of outsiders; a lock is held by one of them.
     std::vector<std::unique_ptr<db::Connection>> sessions;
     std::vector<Service> frozen;
+    Load* load = nullptr;                       ///< once it has begun
     sql::TableFaults tables = sql::of_holdfast; ///< of the design that is under load
     std::vector<std::string> hogs;              ///< what failed among `acts`
     std::int64_t rewritten = 0;                 ///< rows, by a job
@@ -72,7 +73,7 @@ struct Stage {
     bool disk_is_full = false; ///< and kept so
     std::unique_ptr<SlowClients> slow_clients;
     std::unique_ptr<Relay> relay;
-    std::string primary_before; ///< the partition: the service's name
+    std::string primary_before; ///< the service's name, before a cut
     bool ordinary = false;      ///< the load is on the ordinary design (ordinary.h)
     std::string said_of_pool{}; ///< by `holdfast pool set`, once it has ended
     bool pool_changes = false;
