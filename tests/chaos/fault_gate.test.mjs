@@ -14,8 +14,12 @@ const timeout = 60_000;
 
 let echo;
 let gate;
+const sockets = new Set(); // of both ends: what a fault leaves open must not keep the test alive
 before(async () => {
-  echo = createServer((socket) => socket.on('error', () => {}).pipe(socket));
+  echo = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).pipe(socket);
+  });
   echo.listen(0, '127.0.0.1');
   await once(echo, 'listening');
 });
@@ -23,12 +27,17 @@ after(() => echo.close());
 beforeEach(async () => {
   gate = await faults.FaultGate.before({ host: '127.0.0.1', port: echo.address().port });
 });
-afterEach(() => gate.close());
+afterEach(async () => {
+  await gate.close();
+  for (const socket of sockets) socket.destroy();
+  sockets.clear();
+});
 
 /// A client: what it has heard, and how it ended.
 function client() {
   const socket = connect({ host: '127.0.0.1', port: gate.port });
   const here = { socket, heard: '', pieces: 0, ended: null };
+  sockets.add(socket);
   socket.on('data', (bytes) => ((here.heard += bytes.toString('latin1')), ++here.pieces));
   socket.on('end', () => (here.ended ??= 'FIN'));
   socket.on('error', ({ code }) => (here.ended ??= code));

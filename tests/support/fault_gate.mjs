@@ -170,9 +170,11 @@ class Link {
   }
 }
 
-/// By RST, where the socket knows that. resetAndDestroy() would send FIN before it.
+/// By RST, where the socket knows that. resetAndDestroy() would send FIN before it; where one was
+/// sent there is no RST any more, and the handle of who tries would stay open.
 function end(socket) {
-  socket.resetAndClosing = !socket.connecting && Boolean(socket.remotePort);
+  const open = !socket.connecting && !socket.writableEnded;
+  socket.resetAndClosing = open && Boolean(socket.remotePort);
   socket.destroy();
 }
 

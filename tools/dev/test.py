@@ -34,7 +34,7 @@ SUITES = (
     Suite("unit", "each folder alone", lambda slow: run_tests("unit", slow, CORES), budget_s=20),
     Suite("net", "HTTP and loop on real sockets", lambda slow: run_tests("net", slow, CORES)),
     Suite("db", "against real PostgreSQL clusters", lambda slow: run_tests("db", slow, 1, 3600)),
-    Suite("sim", "seeded simulations", lambda slow: run_tests("sim", slow, CORES, 3600)),
+    Suite("sim", "seeded simulations", lambda slow: run_tests("sim", slow, CORES, 10_000)),
     Suite("api", "the unmodified stripe client", lambda slow: run_tests("api", slow, 1, 3600)),
     Suite("chaos", "kill -9 under load", lambda slow: run_tests("chaos", slow, 1, 3600)),
     Suite("patroni", "three nodes of it", lambda slow: run_tests("patroni", slow, 1, 3600)),
