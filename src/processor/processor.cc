@@ -71,6 +71,12 @@ Error unknown_result() {
             .retryable = true};
 }
 
+/// In the path of a request, or in a parameter of a refund.
+bool is_missing_payment(const Error& error) {
+    return error.code == "resource_missing" &&
+           (error.param == "intent" || error.param == "payment_intent");
+}
+
 Error held_by_the_silent() {
     return {.kind = ErrorClass::Unavailable,
             .code = "stand_in_unable",
@@ -321,7 +327,7 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
     auto paid = drained ? co_await pay_in_database(command, hold, deadline)
                         : Result<Outcome>(fail(std::move(drained).error()));
     if (paid) stand_in_->decided_here(payment);
-    if (!paid && paid.error().kind == ErrorClass::NotFound && stand_in_->known_elsewhere(payment))
+    if (!paid && is_missing_payment(paid.error()) && stand_in_->known_elsewhere(payment))
         co_return fail(held_by_the_silent());
     if (paid || !is_outage(paid.error()) || draining_) co_return paid;
     // One payment that could not be committed may be its own misfortune; when none could be in all

@@ -226,7 +226,16 @@ Task<void> Client::refund(Purchase& purchase) {
     co_return Result<void>{};
 }
 
+/// Has an answer shown that payment? A page is none: it may show what a primary has and its standby
+/// has not, and when that primary is lost, nor has anybody.
+bool Client::was_told_of(Id<core::PaymentIntent> payment) const {
+    return std::ranges::any_of(told_, [payment](const auto& purchase) {
+        return purchase->payment == payment && purchase->told_there;
+    });
+}
+
 Task<std::optional<Outcome>> Client::insist(core::Command command) {
+    bool shown = false;
     for (int i = 0; i < sends_max; ++i) {
         Result<Outcome> result = fail(ErrorClass::Bug, "unset", "");
         if (dice_.chance(10)) {
@@ -242,8 +251,11 @@ Task<std::optional<Outcome>> Client::insist(core::Command command) {
             if (dice_.chance(15) && kept) CO_TRY_VOID(co_await ask_again(std::move(command)));
             co_return std::move(*result);
         }
+        shown = shown || result.has_value();
         if (!result && !passes(result.error())) {
-            if (!is_deserved(result.error())) {
+            const bool never_was = result.error().code == "resource_missing" && !shown &&
+                                   !was_told_of(processor::payment_of(command));
+            if (!never_was && !is_deserved(result.error())) {
                 complain(fmt::format("{} was refused: {}", command.request.idempotency_key,
                                      to_string(result.error())));
             }

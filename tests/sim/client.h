@@ -92,6 +92,7 @@ class Client {
     Task<void> meddle(std::shared_ptr<bool> done);
 
     /// Sends until there is an answer that a retry can't change.
+    bool was_told_of(Id<core::PaymentIntent> payment) const;
     Task<std::optional<processor::Outcome>> insist(core::Command command);
     Task<void> ask_again(core::Command command);
     Task<void> send_into(core::Command command, int node, Result<processor::Outcome>& result);
