@@ -106,5 +106,6 @@ Task<std::string> free_disk(Stage& stage);
 Task<std::string> only_visitors_refused(Stage& stage);
 Task<std::string> shrink_pool(Stage& stage);
 Task<std::string> pool_as_before(Stage& stage);
+Task<std::string> visitors_leave(Stage& stage);
 
 } // namespace holdfast::drill::faults

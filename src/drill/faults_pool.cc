@@ -104,4 +104,9 @@ Task<std::string> pool_as_before(Stage& stage) {
     co_return stage.said_of_pool.substr(because);
 }
 
+Task<std::string> visitors_leave(Stage& stage) {
+    stage.load->end_visits();
+    co_return std::string("visitors stay away");
+}
+
 } // namespace holdfast::drill::faults
