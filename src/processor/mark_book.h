@@ -5,7 +5,7 @@
 //   Hearing heard = book.hear(message);       // from a peer; SendWhole: it has to begin anew
 //   if (const auto* other = book.find(payment); other && book.speaks(*other)) ...
 //
-// Who holds something speaks every few seconds. One that has not been heard for `silence_max` is
+// Who holds something speaks once a second. One that has not been heard for `silence_max` is
 // taken for dead, or out of reach: what it holds is not waited for then, and its rows are believed
 // only where the database knows nothing. Nothing depends on marks for money: the primary key picks
 // one winner among all who have accepted a payment (stand_in.h).

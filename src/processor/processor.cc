@@ -77,15 +77,6 @@ bool is_missing_payment(const Error& error) {
            (error.param == "intent" || error.param == "payment_intent");
 }
 
-Error held_by_the_silent() {
-    return {.kind = ErrorClass::Unavailable,
-            .code = "stand_in_unable",
-            .message =
-                "The process that has accepted this payment can't be reached and the "
-                "database does not have it yet; try again in a moment.",
-            .retryable = true};
-}
-
 /// The database could not be reached, or not used: not a word about the command itself.
 bool is_outage(const Error& error) {
     switch (error.kind) {
@@ -310,7 +301,7 @@ bool BatchingProcessor::probes() {
 
 Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline deadline) {
     const MonoTime began = MonotonicClock::now();
-    const core::RowKey payment{command.account, payment_of(command).uuid()};
+    const core::RowKey payment = payment_key(command);
     Duration hold = options_.hold;
     if (stand_in_->held_elsewhere(command)) {
         const Duration patience = stand_in_->away() ? elsewhere_patience : hold;
@@ -328,7 +319,9 @@ Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline
                         : Result<Outcome>(fail(std::move(drained).error()));
     if (paid) stand_in_->decided_here(payment);
     if (!paid && is_missing_payment(paid.error()) && stand_in_->known_elsewhere(payment))
-        co_return fail(held_by_the_silent());
+        co_return fail(stand_in_unable(
+            "The process that has accepted this payment can't be reached and the database does not "
+            "have it yet; try again in a moment."));
     if (paid || !is_outage(paid.error()) || draining_) co_return paid;
     // One payment that could not be committed may be its own misfortune; when none could be in all
     // that time, it is the database.

@@ -209,8 +209,8 @@ Result<core::UnitOfWork> StandIn::load(const Payment& payment, const core::Comma
         }
         if (!there && ref.access != core::Access::Claim)
             return fail(
-                unable("The database is away, and what this request names is not known "
-                       "without it."));
+                stand_in_unable("The database is away, and what this request names is not known "
+                                "without it."));
     }
     if (!needs.replay) return work;
     if (auto mine = payment.rows.replays.find(*needs.replay); mine != payment.rows.replays.end())
@@ -222,7 +222,8 @@ Result<core::UnitOfWork> StandIn::load(const Payment& payment, const core::Comma
 
 Result<core::Verdict> StandIn::decide(const core::Command& command, core::UnitOfWork& work) const {
     const core::Account* account = rules_.account(command.account);
-    if (account == nullptr) return fail(unable("The account is not known without the database."));
+    if (account == nullptr)
+        return fail(stand_in_unable("The account is not known without the database."));
     const core::DecideContext context{
         .now = clock_.now(),
         .account = *account,
@@ -257,7 +258,7 @@ Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command co
     TRY(step->work, load(payment, command));
     Result<core::Verdict> verdict = decide(command, step->work);
     if (!verdict && verdict.error().code == "stand_in_superseded")
-        return fail(unable("What became of this payment is known to the database only."));
+        return fail(stand_in_unable("What became of this payment is known to the database only."));
     if (!verdict) return fail(std::move(verdict).error());
     if (verdict->answer) {
         step->answer = Outcome{.answer = std::move(*verdict->answer),
@@ -276,7 +277,7 @@ Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command co
 }
 
 Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
-    if (!can_take(command)) co_return fail(unable("This has to wait for the database."));
+    if (!can_take(command)) co_return fail(stand_in_unable("This has to wait for the database."));
     const core::RowKey key = payment_key(command);
     if (payments_.size() >= options_.payments_max && !payments_.contains(key))
         co_return fail(ErrorClass::Overload, "stand_in_full",
@@ -317,7 +318,7 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
 Task<Outcome> StandIn::pay_away(core::Operation operation, core::Command record) {
     using enum core::OperationKind;
     if (operation.kind != Authorize && operation.kind != Sale)
-        co_return fail(unable("This has to wait for the database."));
+        co_return fail(stand_in_unable("This has to wait for the database."));
     PaymentPtr payment = payment_for(payment_key(record));
     core::UnitOfWork before = payment->rows;
     payment->rows.operations.load(operation);

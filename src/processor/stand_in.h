@@ -67,6 +67,19 @@ struct StandInOptions {
     Registry* metrics = nullptr;
 };
 
+/// The payment that a command is about, as the key of its row.
+inline core::RowKey payment_key(const core::Command& command) {
+    return {command.account, payment_of(command).uuid()};
+}
+
+/// What can't be decided without the database; nothing was done.
+inline Error stand_in_unable(std::string message) {
+    return {.kind = ErrorClass::Unavailable,
+            .code = "stand_in_unable",
+            .message = std::move(message),
+            .retryable = true};
+}
+
 class StandIn : private MarkHolder {
   public:
     using Submit = Operations::Submit;

@@ -68,8 +68,8 @@ Task<void> StandIn::wait_drained(core::Command command, Deadline deadline) {
     CO_TRY(bool drained, co_await payment->drained.wait(deadline));
     if (!drained)
         co_return fail(
-            unable("This payment was accepted without the database and is being "
-                   "settled; try again in a moment."));
+            stand_in_unable("This payment was accepted without the database and is being "
+                            "settled; try again in a moment."));
     co_return Result<void>{};
 }
 
@@ -92,9 +92,9 @@ Task<std::optional<Outcome>> StandIn::wait_released(core::Command command, Deadl
         if (told != other.answers.end() && told->second.fingerprint == command.request.fingerprint)
             co_return replayed(told->second);
         if (deadline.passed())
-            co_return fail(
-                unable("Another process has accepted this payment without the database and is "
-                       "settling it; try again in a moment."));
+            co_return fail(stand_in_unable(
+                "Another process has accepted this payment without the database and is "
+                "settling it; try again in a moment."));
         CO_TRY_VOID(co_await marks_.book->changed(deadline.capped(MarkBook::silence_max)));
     }
     co_return std::optional<Outcome>{};

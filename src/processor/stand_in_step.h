@@ -37,15 +37,4 @@ struct StandIn::Payment {
     net::Event drained;
 };
 
-inline Error unable(std::string message) {
-    return {.kind = ErrorClass::Unavailable,
-            .code = "stand_in_unable",
-            .message = std::move(message),
-            .retryable = true};
-}
-
-inline core::RowKey payment_key(const core::Command& command) {
-    return {command.account, payment_of(command).uuid()};
-}
-
 } // namespace holdfast::processor
