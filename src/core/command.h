@@ -174,12 +174,12 @@ using CommandBody =
                  CancelPaymentIntent, UpdateCharge, CreateRefund, UpdateRefund, RecordOutcome,
                  ClaimOperation>;
 
-/// A command decided while the database was away has held money, under a reference of its own, and
-/// taken none. In the database it applies only where nothing else has happened.
+/// What a command that was decided while the database was away has held; it has taken nothing.
 struct StandIn {
     Id<Operation> reference; ///< of the authorization, at the acquirer
     Money amount;            ///< what was held, of the card
     std::string vault_token; ///< that this stands for; empty while that is being decided
+    bool holds() const { return !vault_token.empty(); }
 };
 
 struct Command {

@@ -1,6 +1,7 @@
 #include "core/decide.h"
 
 #include "core/detail/decision.h"
+#include "core/detail/payments.h"
 #include "core/detail/refusals.h"
 
 namespace holdfast::core {
@@ -136,6 +137,8 @@ Needs needs(const Command& command, const Identity&) {
 Result<Verdict> decide(const Command& command, UnitOfWork& work, const DecideContext& context) {
     CHECK(command.account == context.account.id);
     Decision decision(command, work, context);
+    TRY(std::optional<Verdict> known, known_attempt(decision));
+    if (known) return *std::move(known);
     TRY(std::optional<Verdict> before, decision.replay());
     if (before && command.stand_in && !decision.find(command.stand_in->reference))
         return fail(stand_in_superseded());

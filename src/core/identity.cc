@@ -64,12 +64,6 @@ Id<Operation> Identity::authorization(Id<Account> account, Id<PaymentIntent> pay
                                 static_cast<std::uint64_t>(failed_attempts)));
 }
 
-Id<Operation> Identity::stand_in_authorization(Id<Account> account, Id<PaymentIntent> payment,
-                                               std::int32_t failed_attempts) const {
-    return Id<Operation>(derive("stand_in_authorization", account, payment.uuid(),
-                                static_cast<std::uint64_t>(failed_attempts)));
-}
-
 std::string Identity::client_secret(Id<Account> account, Id<PaymentIntent> payment) const {
     return payment.str() + "_secret_" +
            derive("client_secret", account, payment.uuid(), 0).base62();

@@ -36,13 +36,10 @@ class Identity {
     template <class T> Id<T> child(Id<Account> account, const Uuid& parent, std::uint64_t n) const {
         return Id<T>(derive(T::id_prefix, account, parent, n));
     }
-    /// Authorizations: the same under every request key until an attempt has finally failed.
+    /// Authorizations and sales: the same under every request key, with the database and without
+    /// it, until an attempt has finally failed.
     Id<Operation> authorization(Id<Account> account, Id<PaymentIntent> payment,
                                 std::int32_t failed_attempts) const;
-    /// Likewise while the database is away: another one, so that it can be told from what a commit
-    /// whose answer was lost may have started; the same in every instance.
-    Id<Operation> stand_in_authorization(Id<Account> account, Id<PaymentIntent> payment,
-                                         std::int32_t failed_attempts) const;
     /// pi_x_secret_y: y is derived, nothing is stored.
     std::string client_secret(Id<Account> account, Id<PaymentIntent> payment) const;
     /// Unique and ordered by time (48 bits of ms): events and balance transactions.

@@ -7,7 +7,8 @@
 // like any other: until `valid_until` only the owner acts; afterwards one claimant, chosen by
 // compare-and-set on `owner`. The id is the reference the acquirer sees. For authorizations it is
 // derived from (payment intent, number of finally failed attempts), so a repeated confirm under
-// any request key is the same authorization; for the others from (payment intent, kind, number).
+// any request key, with the database or without it, is the same authorization
+// (docs/adr/0012-one-reference-per-attempt.md); for the others from (payment intent, kind, number).
 //
 // "Not found" at the acquirer is no answer while the request may still be in flight: the resolver
 // reverses by reference, which makes the acquirer refuse a late arrival, and only then records
@@ -25,6 +26,11 @@ enum class OperationKind : std::uint8_t {
     Void, ///< release an authorization
     Refund,
 };
+
+/// It asks for money; the others follow one that has.
+constexpr bool asks_for_money(OperationKind kind) {
+    return kind == OperationKind::Authorize || kind == OperationKind::Sale;
+}
 
 enum class OperationState : std::uint8_t {
     Started, ///< durable; the outcome is not known (yet)
@@ -73,6 +79,9 @@ struct OperationOutcome {
     OperationState state = OperationState::Approved; ///< never Started
     CardFailure failure;                             ///< when Declined or Reversed
     std::string authorization_code;
+    /// When not as asked: a sale that another process, without the database, has asked for first is
+    /// a hold, and the reverse.
+    std::optional<OperationKind> executed_as;
     bool operator==(const OperationOutcome&) const = default;
 };
 

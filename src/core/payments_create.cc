@@ -25,18 +25,13 @@ Result<Verdict> repeat_creation(const Decision& decision, const PaymentIntent& p
     return verdict;
 }
 
-/// The database's word on what was decided without it: done already, or something else came first.
-/// Of what is not decided there nothing can be said yet (Conflict): if that fails, this may stand.
+/// The database's word on what stand-in has decided and it does not know: something else came
+/// first. Of another attempt that is not decided there nothing can be said yet (Conflict): if that
+/// fails, this may stand.
 Result<Verdict> repeat_stand_in(const Decision& decision, const PaymentIntent& payment) {
     if (decision.find(decision.stand_in()->reference)) return current_state(snapshot(payment));
     TRY_VOID(decision.idle(payment));
     return fail(stand_in_superseded());
-}
-
-/// What was held in stand-in is what this payment would hold now.
-bool still_fits(const StandIn& held, const PaymentIntent& payment, const PaymentMethod& method) {
-    return held.vault_token.empty() ||
-           (held.vault_token == method.vault_token && held.amount == payment.amount);
 }
 
 /// Takes from the request what a client decides, and nothing else.
@@ -105,6 +100,31 @@ void apply_changes(const UpdatePaymentIntent& c, PaymentIntent& payment) {
 }
 
 } // namespace
+
+Result<std::optional<Verdict>> known_attempt(Decision& decision) {
+    const auto& held = decision.stand_in();
+    if (!held || !held->holds()) return std::nullopt;
+    const Operation* attempt = decision.find(held->reference);
+    const PaymentIntent* payment = attempt ? decision.find(attempt->payment_intent) : nullptr;
+    if (!payment) return std::nullopt;
+    const bool ours = attempt->request.replay_key == decision.request().replay_key;
+    if (attempt->state == OperationState::Started) {
+        const bool same_money =
+            held->amount == attempt->amount && held->vault_token == attempt->vault_token;
+        if (!same_money) TRY_VOID(decision.idle(*payment));
+        Verdict verdict = current_state(snapshot(*payment));
+        verdict.started = *attempt;
+        return verdict;
+    }
+    const auto before = decision.replay();
+    const bool answered = !before || *before; // or its key is another request's
+    if (ours || answered || decision.started_by_this_request(*payment))
+        return current_state(snapshot(*payment));
+    Answer answer{.object = snapshot(*payment), .declined = {}};
+    if (payment->last_error && payment->last_error->charge == attempt->charge)
+        answer.declined = payment->last_error;
+    return decision.answer(std::move(answer), decision.request());
+}
 
 Result<void> check_amount(Money amount) {
     const Currency currency = amount.currency;
@@ -210,7 +230,8 @@ Result<Verdict> apply(Decision& decision, const ConfirmPaymentIntent& command) {
     if (!names_method(wanted)) return fail(missing_method());
     TRY(MethodChoice choice, choose_method(decision, wanted, payment.customer));
     payment.payment_method = choice.method.id;
-    if (decision.stand_in() && !still_fits(*decision.stand_in(), payment, choice.method))
+    if (decision.stand_in() &&
+        decision.stand_in()->reference != authorization_of(decision, payment))
         return fail(stand_in_superseded());
 
     keep(decision, choice);

@@ -6,6 +6,10 @@
 namespace holdfast::core {
 namespace {
 
+/// Issuers let an authorization go after seven days at the earliest; nobody expects to be charged
+/// for it later.
+constexpr Duration hold_lasts = std::chrono::days{7};
+
 /// Everything about an operation that does not depend on its kind.
 Operation blank_operation(const Decision& decision, PaymentIntent& payment, OperationKind kind) {
     Operation operation;
@@ -59,6 +63,10 @@ Error claim_refused(std::string message) {
 
 } // namespace
 
+Id<Operation> authorization_of(const Decision& decision, const PaymentIntent& payment) {
+    return decision.identity().authorization(payment.account, payment.id, payment.failed_attempts);
+}
+
 Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
                              const PaymentMethod& method) {
     const bool holds = payment.capture_method == CaptureMethod::Manual || decision.stand_in();
@@ -66,12 +74,17 @@ Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
         blank_operation(decision, payment, holds ? OperationKind::Authorize : OperationKind::Sale);
     const Identity& identity = decision.identity();
     const auto attempt = static_cast<std::uint64_t>(payment.failed_attempts);
-    operation.id = decision.stand_in() ? decision.stand_in()->reference
-                                       : identity.authorization(operation.account, payment.id,
-                                                                payment.failed_attempts);
+    operation.id = authorization_of(decision, payment);
     operation.amount = payment.amount;
-    operation.charge = identity.child<Charge>(operation.account, payment.id.uuid(), attempt);
     operation.vault_token = method.vault_token;
+    if (const auto& held = decision.stand_in(); held && held->holds()) {
+        const bool fits = held->amount == payment.amount && held->vault_token == method.vault_token;
+        const bool lapsed = decision.now() - decision.created() >= hold_lasts;
+        operation.reversing = !fits || lapsed;
+        operation.amount = held->amount;
+        operation.vault_token = held->vault_token;
+    }
+    operation.charge = identity.child<Charge>(operation.account, payment.id.uuid(), attempt);
     operation.card = method.card;
     operation.billing_details = method.billing_details;
     const bool saves = payment.setup_future_usage != SetupFutureUsage::None && payment.customer;

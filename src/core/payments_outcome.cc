@@ -271,6 +271,9 @@ Result<Verdict> apply(Decision& decision, const RecordOutcome& command) {
     idle_again.active_operation = {};
     Operation finished = *existing;
     finished.state = command.outcome.state;
+    if (const auto kind = command.outcome.executed_as;
+        kind && asks_for_money(*kind) && asks_for_money(finished.kind))
+        finished.kind = *kind;
     TRY(Verdict verdict, settle(decision, std::move(idle_again), finished, command.outcome));
     decision.put(std::move(finished));
     return verdict;

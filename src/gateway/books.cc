@@ -15,12 +15,13 @@ using core::OperationKind;
 constexpr std::int64_t amount_minor_limit = 999'999'999'999;
 constexpr std::uint32_t authorization_codes = 1'000'000;
 
-bool is_authorization(OperationKind kind) {
-    return kind == OperationKind::Authorize || kind == OperationKind::Sale;
+/// Whoever asks for the money first decides whether it is held or taken.
+bool same_kind(OperationKind one, OperationKind other) {
+    return one == other || (asks_for_money(one) && asks_for_money(other));
 }
 
 bool same_parameters(const Booking& booking, const core::Operation& operation) {
-    return booking.kind == operation.kind && booking.amount == operation.amount &&
+    return same_kind(booking.kind, operation.kind) && booking.amount == operation.amount &&
            booking.original == operation.original && booking.vault_token == operation.vault_token;
 }
 
@@ -43,7 +44,7 @@ std::string_view purchase_id_of(const Booking& booking) {
 } // namespace
 
 bool Books::Record::holds_money() const {
-    return is_authorization(booking.kind) && booking.approved && !reversed;
+    return asks_for_money(booking.kind) && booking.approved && !reversed;
 }
 
 std::int64_t Books::Record::held_minor() const {
@@ -101,14 +102,17 @@ Result<AcquirerAnswer> Books::execute(const core::Operation& operation, WallTime
     if (const Record* known = find(operation.id)) {
         if (known->reversed) {
             ++totals_.refused_late;
-            return AcquirerAnswer{Finding::Declined, processing_error(), {}};
+            return AcquirerAnswer{
+                .finding = Finding::Declined, .failure = processing_error(), .repeated = true};
         }
         if (!same_parameters(known->booking, operation)) {
             return fail(ErrorClass::Conflict, "reference_reused",
                         "The reference was used before with other parameters.");
         }
         ++totals_.repeats;
-        return inquire(operation.id);
+        AcquirerAnswer answer = inquire(operation.id);
+        answer.repeated = true;
+        return answer;
     }
     if (now >= operation.valid_until) {
         ++totals_.refused_late;
@@ -141,7 +145,7 @@ std::optional<core::CardFailure> Books::refusal(const core::Operation& operation
     if (amount_matters && (amount < 1 || amount > amount_minor_limit)) {
         return refused("amount_invalid", "The amount is not between one minor unit and the limit.");
     }
-    if (is_authorization(operation.kind)) return card_refusal(operation.vault_token, now);
+    if (asks_for_money(operation.kind)) return card_refusal(operation.vault_token, now);
 
     const Record* money = find(operation.original);
     if (money == nullptr || !money->holds_money()) {
@@ -172,11 +176,13 @@ std::optional<core::CardFailure> Books::refusal(const core::Operation& operation
 
 AcquirerAnswer Books::inquire(Id<core::Operation> reference) const {
     const Record* record = find(reference);
-    if (record == nullptr) return {Finding::NotFound, {}, {}};
-    if (record->reversed) return {Finding::Reversed, {}, {}};
+    if (record == nullptr) return {.finding = Finding::NotFound};
+    if (record->reversed) return {.finding = Finding::Reversed};
     const Booking& booking = record->booking;
-    return {booking.approved ? Finding::Approved : Finding::Declined, booking.failure,
-            booking.authorization_code};
+    if (!booking.approved) return {.finding = Finding::Declined, .failure = booking.failure};
+    return {.finding = Finding::Approved,
+            .authorization_code = booking.authorization_code,
+            .executed_as = booking.kind};
 }
 
 Result<AcquirerAnswer> Books::reverse(Id<core::Operation> reference, WallTime now) {
@@ -292,7 +298,7 @@ void Books::apply(const Reversal& reversal) {
 
 /// Changes the authorization that the money of `booking` belongs to, and the purchase with it.
 void Books::move(const Booking& booking, Direction direction) {
-    const bool own = is_authorization(booking.kind);
+    const bool own = asks_for_money(booking.kind);
     Record& money = records_.at(own ? booking.reference : booking.original);
     const std::int64_t amount =
         direction == Direction::Do ? booking.amount.minor : -booking.amount.minor;

@@ -3,9 +3,10 @@
 // Books: the rules of an acquirer's books, in memory and without I/O.
 //
 // A reference (the id of an Operation) is executed at most once. A repeat with the same parameters
-// gets the first answer again; with other parameters it is refused (Conflict
-// "reference_reused") and nothing changes. A request that arrives at or after its valid_until is
-// refused (Unavailable "request_expired") unless the reference is booked already.
+// gets the first answer again, an authorization also that of a sale and the reverse; with other
+// parameters it is refused (Conflict "reference_reused") and nothing changes. A request that
+// arrives at or after its valid_until is refused (Unavailable "request_expired") unless the
+// reference is booked already.
 //
 // `reverse` makes "this reference shall not have happened" true. It undoes what was booked, and
 // for a reference that is not known (yet) it leaves a tombstone, so that a late arrival is

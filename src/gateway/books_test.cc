@@ -60,6 +60,8 @@ TEST_F(BooksTest, SaleIsBookedOnceAndAnsweredAgain) {
     auto again = books.execute(sale, t0 + 30s);
     ASSERT_TRUE(again);
     EXPECT_EQ(again->authorization_code, first->authorization_code);
+    EXPECT_FALSE(first->repeated);
+    EXPECT_TRUE(again->repeated);
     EXPECT_EQ(entries.size(), 1u);
     EXPECT_EQ(books.totals().repeats, 1);
     EXPECT_EQ(purchase(), (Purchase{"order-1", usd, 1, 1000, 0}));
@@ -74,7 +76,7 @@ TEST_F(BooksTest, RepeatIsAnsweredAfterValidUntilToo) {
 TEST_F(BooksTest, OtherParametersUnderAReferenceAreRefused) {
     EXPECT_EQ(run(operation(1, OperationKind::Sale, 1000)), "approved");
     EXPECT_EQ(run(operation(1, OperationKind::Sale, 1001)), "reference_reused");
-    EXPECT_EQ(run(operation(1, OperationKind::Authorize, 1000)), "reference_reused");
+    EXPECT_EQ(run(operation(1, OperationKind::Authorize, 1001)), "reference_reused");
     Operation other = operation(1, OperationKind::Sale, 1000);
     other.amount.currency = jpy;
     EXPECT_EQ(run(other), "reference_reused");
@@ -83,6 +85,23 @@ TEST_F(BooksTest, OtherParametersUnderAReferenceAreRefused) {
     EXPECT_EQ(run(other), "reference_reused");
     EXPECT_EQ(entries.size(), 1u);
     EXPECT_EQ(purchase().net_minor, 1000);
+}
+
+TEST_F(BooksTest, WhoeverAsksForTheMoneyFirstDecidesWhetherItIsTaken) {
+    using enum OperationKind;
+    for (const auto& [n, first, second] :
+         {std::tuple{1, Sale, Authorize}, std::tuple{2, Authorize, Sale}}) {
+        const auto number = static_cast<std::uint8_t>(n);
+        EXPECT_EQ(run(operation(number, first, 1000)), "approved");
+        const auto again = books.execute(operation(number, second, 1000), t0);
+        ASSERT_TRUE(again);
+        EXPECT_EQ(again->finding, Finding::Approved);
+        EXPECT_EQ(again->executed_as, first);
+        EXPECT_EQ(books.inquire(id<Operation>(number)).executed_as, first);
+    }
+    EXPECT_EQ(entries.size(), 2u);
+    EXPECT_EQ(run(operation(1, Refund, 1000, 1)), "reference_reused");
+    EXPECT_EQ(purchase(), (Purchase{"order-1", usd, 1, 1000, 1000}));
 }
 
 TEST_F(BooksTest, LateArrivalIsRefusedAndNotBooked) {

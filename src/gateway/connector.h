@@ -4,16 +4,19 @@
 // before a call is made (core/operation.h).
 //
 // Every call names a reference (the id of an Operation). An acquirer executes a reference at most
-// once and answers a repeat with the first result. A call has three ends: approved, declined with
-// a code, or unknown (timeout, lost connection after sending, 5xx, unreadable answer) - unknown is
-// the default for everything not understood. `reverse` makes "this reference shall not have
-// happened" true: it undoes what was booked and makes the acquirer refuse a late arrival.
+// once and answers a repeat with the first result; an authorization and a sale of the same money
+// are repeats of each other, and the answer tells which of them was executed. A call has three
+// ends: approved, declined with a code, or unknown (timeout, lost connection after sending, 5xx,
+// unreadable answer) - unknown is the default for everything not understood. `reverse` makes "this
+// reference shall not have happened" true: it undoes what was booked and makes the acquirer refuse
+// a late arrival.
 
 #include "core/objects.h"
 #include "core/operation.h"
 #include "net/deadline.h"
 #include "net/task.h"
 
+#include <optional>
 #include <vector>
 
 namespace holdfast::gateway {
@@ -29,6 +32,9 @@ struct AcquirerAnswer {
     Finding finding = Finding::Approved; ///< NotFound and Reversed only from inquire/reverse
     core::CardFailure failure;           ///< when Declined
     std::string authorization_code;
+    /// As what it was executed, when Approved: somebody else may have asked first.
+    std::optional<core::OperationKind> executed_as;
+    bool repeated = false; ///< of execute: not this call has done it but an earlier one
 };
 
 struct CardData { // only ever passes through to tokenize

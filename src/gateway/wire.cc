@@ -121,6 +121,10 @@ Result<BookLine> read_line(const json::value& value) {
     return line;
 }
 
+Result<bool> read_flag(const json::value& value, std::string_view field) {
+    return json_find(value, field) == nullptr ? Result<bool>(false) : json_bool(value, field);
+}
+
 Result<std::string> read_text_or_empty(const json::value& value, std::string_view field) {
     TRY(auto text, json_optional_text(value, field));
     return text.value_or("");
@@ -183,6 +187,8 @@ std::string encode_answer(const AcquirerAnswer& answer) {
     if (!answer.authorization_code.empty()) {
         w.field("authorization_code", answer.authorization_code);
     }
+    if (answer.executed_as) w.field("kind", core::to_string(*answer.executed_as));
+    if (answer.repeated) w.field("repeated", true);
     if (answer.finding == Finding::Declined) {
         w.key("failure");
         w.begin_object();
@@ -202,6 +208,10 @@ Result<AcquirerAnswer> decode_answer(std::string_view text) {
     AcquirerAnswer answer;
     TRY(answer.finding, read_finding(value));
     TRY(answer.authorization_code, read_text_or_empty(value, "authorization_code"));
+    if (json_find(value, "kind") != nullptr) {
+        TRY(answer.executed_as, read_name<core::OperationKind>(value, "kind"));
+    }
+    TRY(answer.repeated, read_flag(value, "repeated"));
     if (answer.finding != Finding::Declined) return answer;
     const json::value* failure = json_find(value, "failure");
     if (failure == nullptr) return bad_message("failure");

@@ -74,19 +74,29 @@ TEST(Wire, BadOperationsAreRefused) {
 
 TEST(Wire, AnswersRoundTrip) {
     const AcquirerAnswer declined{
-        Finding::Declined, {"card_declined", "lost_card", "Your card was declined."}, ""};
+        .finding = Finding::Declined,
+        .failure = {"card_declined", "lost_card", "Your card was declined."},
+        .repeated = true};
     auto got = decode_answer(encode_answer(declined));
     ASSERT_TRUE(got);
     EXPECT_EQ(got->finding, Finding::Declined);
     EXPECT_EQ(got->failure, declined.failure);
+    EXPECT_TRUE(got->repeated);
+    EXPECT_FALSE(got->executed_as.has_value());
     for (Finding finding : {Finding::Approved, Finding::NotFound, Finding::Reversed}) {
-        got = decode_answer(encode_answer({finding, {}, "000123"}));
+        got = decode_answer(encode_answer({.finding = finding,
+                                           .authorization_code = "000123",
+                                           .executed_as = core::OperationKind::Authorize}));
         ASSERT_TRUE(got);
+        EXPECT_EQ(got->executed_as, core::OperationKind::Authorize);
+        EXPECT_FALSE(got->repeated);
         EXPECT_EQ(got->finding, finding);
         EXPECT_EQ(got->authorization_code, "000123");
     }
-    for (auto text : {R"({"finding":"maybe"})", R"({"finding":"declined"})", R"({"finding":1})",
-                      R"({"finding":"declined","failure":{"code":"x"}})", "{}", "<html>"}) {
+    for (auto text :
+         {R"({"finding":"approved","kind":"steal"})", R"({"finding":"approved","repeated":1})",
+          R"({"finding":"maybe"})", R"({"finding":"declined"})", R"({"finding":1})",
+          R"({"finding":"declined","failure":{"code":"x"}})", "{}", "<html>"}) {
         EXPECT_FALSE(decode_answer(text)) << text;
     }
 }

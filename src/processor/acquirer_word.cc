@@ -5,15 +5,17 @@ namespace holdfast::processor {
 core::OperationOutcome outcome_of(const gateway::AcquirerAnswer& answer) {
     switch (answer.finding) {
         case gateway::Finding::Approved:
-            return {core::OperationState::Approved, {}, answer.authorization_code};
+            return {.state = core::OperationState::Approved,
+                    .authorization_code = answer.authorization_code,
+                    .executed_as = answer.executed_as};
         case gateway::Finding::Declined:
-            return {core::OperationState::Declined, answer.failure, {}};
+            return {.state = core::OperationState::Declined, .failure = answer.failure};
         default: break;
     }
-    return {core::OperationState::Reversed,
-            {"processing_error", "",
-             "An error occurred while processing your card. Try again in a little bit."},
-            {}};
+    return {
+        .state = core::OperationState::Reversed,
+        .failure = {"processing_error", "",
+                    "An error occurred while processing your card. Try again in a little bit."}};
 }
 
 bool is_refusal(const Error& error) {

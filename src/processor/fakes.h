@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -117,8 +118,9 @@ class ScriptedStore final : public store::ModelStore {
     int opened_ = 0;
 };
 
-/// Answers from a list per kind of call; when that is empty: Approved to execute and inquire,
-/// Reversed to reverse. A Silence lasts until the deadline and is Unknown.
+/// Answers from a list per kind of call; when that is empty: Approved to execute and inquire, as
+/// which it was executed first, Reversed to reverse. A Silence lasts until the deadline and is
+/// Unknown.
 class ScriptedConnector final : public gateway::Connector {
   public:
     struct Silence {};
@@ -136,13 +138,19 @@ class ScriptedConnector final : public gateway::Connector {
     }
     net::Task<gateway::AcquirerAnswer> execute(core::Operation operation,
                                                net::Deadline deadline) override {
-        executed.push_back(std::move(operation));
-        return reply(executions, gateway::Finding::Approved, deadline);
+        executed.push_back(operation);
+        auto answer = co_await reply(executions, gateway::Finding::Approved, deadline);
+        if (answer && answer->finding == gateway::Finding::Approved && !answer->executed_as)
+            answer->executed_as = approved_.try_emplace(operation.id, operation.kind).first->second;
+        co_return answer;
     }
     net::Task<gateway::AcquirerAnswer> inquire(Id<core::Operation> reference,
                                                net::Deadline deadline) override {
         inquired.push_back(reference);
-        return reply(inquiries, gateway::Finding::Approved, deadline);
+        auto answer = co_await reply(inquiries, gateway::Finding::Approved, deadline);
+        if (auto known = approved_.find(reference); answer && known != approved_.end())
+            answer->executed_as = known->second;
+        co_return answer;
     }
     net::Task<gateway::AcquirerAnswer> reverse(Id<core::Operation> reference,
                                                net::Deadline deadline) override {
@@ -159,6 +167,8 @@ class ScriptedConnector final : public gateway::Connector {
     }
 
   private:
+    std::unordered_map<Id<core::Operation>, core::OperationKind> approved_; ///< as which, first
+
     net::Task<gateway::AcquirerAnswer> reply(std::deque<Reply>& replies, gateway::Finding otherwise,
                                              net::Deadline deadline) {
         Reply next = gateway::AcquirerAnswer{.finding = otherwise};

@@ -25,11 +25,6 @@ constexpr Duration wanted_for = std::chrono::seconds{60};
 
 bool is_cancelled(const Error& error) { return error.code == "cancelled"; }
 
-/// Holding or taking money, as opposed to what must follow once it is held.
-bool is_reversed_when_lost(core::OperationKind kind) {
-    return kind == core::OperationKind::Authorize || kind == core::OperationKind::Sale;
-}
-
 /// The state of a record that a retry can't change: somebody has recorded, or taken it over.
 bool is_final(const Error& error) {
     switch (error.kind) {
@@ -275,8 +270,8 @@ Operations::Step Operations::next_step(Flight& flight, Step step,
         if (!std::exchange(flight.was_unknown, true)) metrics_.unknown_began();
         return Step::Inquire;
     }
-    bool again =
-        !is_reversed_when_lost(flight.operation.kind) || flight.executions < executions_max;
+    // What follows once money is held must come to pass; asking for it may be given up.
+    bool again = !asks_for_money(flight.operation.kind) || flight.executions < executions_max;
     return again ? Step::Execute : Step::Reverse;
 }
 

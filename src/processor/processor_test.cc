@@ -443,8 +443,8 @@ TEST_F(ProcessorTest, PaysAndRecords) {
 }
 
 TEST_F(ProcessorTest, ADeclineIsAnAnswer) {
-    connector_.executions.push_back(
-        AcquirerAnswer{Finding::Declined, {"card_declined", "insufficient_funds", "No."}, {}});
+    connector_.executions.push_back(AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}});
     auto outcome = run(processor().pay(create(1), in(seconds{5})));
     ASSERT_TRUE(outcome.has_value());
     ASSERT_TRUE(outcome->answer.declined.has_value());

@@ -5,7 +5,6 @@
 #include "processor/acquirer_word.h"
 #include "processor/stand_in_step.h"
 
-#include <cstring>
 #include <utility>
 
 namespace holdfast::processor {
@@ -46,24 +45,25 @@ void take_changes(const core::UnitOfWork& from, core::UnitOfWork& into) {
         into.replays.insert_or_assign({record.account, record.replay_key}, record);
 }
 
-/// What the payment's money is held under here already, else one of this request's own: when that
-/// is superseded and reversed, what another request holds, of another process, must stand.
-Id<core::Operation> reference_for(const core::Identity& identity, const core::Command& command,
-                                  const core::PaymentIntent* known, const core::UnitOfWork& rows) {
-    if (known != nullptr) {
-        const auto* active = rows.operations.find(command.account, known->active_operation);
-        if (active != nullptr && active->kind == core::OperationKind::Authorize) return active->id;
-        const auto* charge = rows.charges.find(command.account, known->latest_charge);
-        if (charge != nullptr && charge->status == core::ChargeStatus::Succeeded)
-            return charge->authorization;
-    }
-    const auto attempt = identity.stand_in_authorization(
-        command.account, payment_of(command), known != nullptr ? known->failed_attempts : 0);
-    const core::RequestContext& request = command.request;
-    const Uuid& asked = request.replay_key.is_nil() ? request.request_id : request.replay_key;
-    std::uint64_t number = 0;
-    std::memcpy(&number, asked.bytes.data(), sizeof number);
-    return identity.child<core::Operation>(command.account, attempt.uuid(), number);
+Error attempted_elsewhere() {
+    return stand_in_unable(
+        "What has become of an earlier attempt at this payment is known to the "
+        "database only; nothing was done.");
+}
+
+/// What the acquirer's answer says of this request; an Error where only the database can tell.
+/// Somebody else may have asked under this reference before, with the database or without it: money
+/// that was taken is the database's matter, and a decline may have been followed by an attempt that
+/// was not declined.
+Result<core::OperationOutcome> word_on(const gateway::AcquirerAnswer& answer, bool asked_before) {
+    if (answer.executed_as == core::OperationKind::Sale) return fail(left_open());
+    const bool approved = answer.finding == gateway::Finding::Approved;
+    if (answer.repeated && !approved)
+        return fail(asked_before ? left_open() : attempted_elsewhere());
+    core::OperationOutcome outcome = outcome_of(answer);
+    if (approved)
+        outcome.executed_as = core::OperationKind::Authorize; // also for who asked to sell
+    return outcome;
 }
 
 /// Is it confirmed with the payment method that it was given before?
@@ -249,11 +249,12 @@ Result<StandIn::StepPtr> StandIn::decide_step(Payment& payment, core::Command co
     const core::PaymentIntent* known = payment.rows.payment_intents.find(key);
     if (known == nullptr) known = recent_.payments.find(key);
     const bool creates = std::holds_alternative<core::CreatePaymentIntent>(command.body);
+    const std::int32_t failed_attempts = known != nullptr ? known->failed_attempts : 0;
     if (!creates || known == nullptr)
-        command.stand_in =
-            core::StandIn{.reference = reference_for(rules_.identity, command, known, payment.rows),
-                          .amount = {},
-                          .vault_token = {}};
+        command.stand_in = core::StandIn{.reference = rules_.identity.authorization(
+                                             key.account, payment_of(command), failed_attempts),
+                                         .amount = {},
+                                         .vault_token = {}};
     auto step = std::make_shared<Step>(loop_);
     TRY(step->work, load(payment, command));
     Result<core::Verdict> verdict = decide(command, step->work);
@@ -425,7 +426,7 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
                                                   Deadline::after(options_.acquirer_timeout));
         if (answer) {
             unreached_since_.reset();
-            co_return outcome_of(*answer);
+            co_return word_on(*answer, may_be_known);
         }
         if (answer.error().code == "cancelled") co_return fail(left_open());
         log::warn("acquirer_call_failed",
@@ -436,7 +437,10 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
             step->exposure = floor_.note(*step->operation);
         if (refused) unreached_since_.reset();
         if (unreached && !unreached_since_) unreached_since_ = env_.now();
-        if (refused && !may_be_known) co_return fail(no_acquirer());
+        if (refused && !may_be_known) {
+            const bool reused = answer.error().code == "reference_reused";
+            co_return fail(reused ? attempted_elsewhere() : no_acquirer());
+        }
         const bool given_up =
             unreached && env_.now() - *unreached_since_ >= options_.acquirer_patience;
         if (given_up && !may_be_known) {

@@ -148,12 +148,16 @@ Task<void> StandIn::drain_payment(PaymentPtr payment) {
 Task<StandIn::Drained> StandIn::drain_step(StepPtr step) {
     auto verdict = co_await submit_(step->command, Deadline::after(drain_timeout));
     if (verdict) {
-        if (verdict->started) {
-            std::optional<core::OperationOutcome> known;
-            if (step->outcome) known = std::get<core::RecordOutcome>(step->outcome->body).outcome;
-            operations_.carry_on(std::move(*verdict->started), std::move(known));
-        }
-        co_return Drained::Adopted;
+        if (!verdict->started) co_return Drained::Adopted;
+        core::Operation& operation = *verdict->started;
+        const bool ours = operation.request.replay_key == step->command.request.replay_key;
+        std::optional<core::OperationOutcome> known;
+        if (step->outcome && !operation.reversing)
+            known = std::get<core::RecordOutcome>(step->outcome->body).outcome;
+        // Of an attempt that another process has begun we only say what we know.
+        if (known || operation.owner == rules_.instance)
+            operations_.carry_on(std::move(operation), std::move(known));
+        co_return ours ? Drained::Adopted : Drained::Later;
     }
     if (is_damage(verdict.error())) co_return fail(std::move(verdict).error());
     if (!is_final(verdict.error())) co_return Drained::Later;

@@ -162,19 +162,16 @@ TEST_F(StandInTest, AnotherKeyFindsWhatIsHeldHere) {
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
 }
 
-/// Two processes may hold one payment for two requests; the hold of the one that loses is let go.
-TEST_F(StandInTest, EachRequestHasAReferenceOfItsOwn) {
+TEST_F(StandInTest, OneAttemptHasOneReferenceWhateverTheRequest) {
     processor();
     ASSERT_TRUE(pay(create(1, false)).has_value());
     away_ = true;
     connector_.executions.assign(10'000, ScriptedConnector::unsent());
     EXPECT_EQ(pay(confirm(1, 2)).error().code, "stand_in_no_acquirer");
     const Id<core::Operation> first = connector_.executed.back().id;
-    EXPECT_EQ(pay(confirm(1, 2)).error().code, "stand_in_no_acquirer");
-    EXPECT_EQ(connector_.executed.back().id, first) << "repeated, it is the same request";
     connector_.executions.clear();
     ASSERT_TRUE(pay(confirm(1, 4)).has_value());
-    EXPECT_NE(connector_.executed.back().id, first);
+    EXPECT_EQ(connector_.executed.back().id, first);
     database_returns();
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
     EXPECT_TRUE(store_.audit().clean());
@@ -274,9 +271,52 @@ TEST_F(StandInTest, ACommitWhoseAnswerWasLostWins) {
     const Id<core::Operation> hold = connector_.executed.at(0).id;
     database_returns();
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
-    EXPECT_EQ(asked(), (std::vector{OperationKind::Authorize, OperationKind::Sale}));
-    EXPECT_EQ(connector_.reversed, (std::vector{hold})) << "the other approval is reversed";
+    ASSERT_EQ(asked().back(), OperationKind::Capture);
+    EXPECT_EQ(connector_.executed.back().original, hold)
+        << "the attempt that was committed is ours";
+    EXPECT_TRUE(connector_.reversed.empty());
     EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInTest, ADeclineOfAnotherAttemptIsNotToldAsItsOwn) {
+    processor();
+    away_ = true;
+    const AcquirerAnswer declined{.finding = Finding::Declined,
+                                  .failure = {"card_declined", "insufficient_funds", "No."},
+                                  .repeated = true};
+    connector_.executions.push_back(declined);
+    EXPECT_EQ(pay(create(1)).error().code, "stand_in_unable") << "the next attempt may succeed";
+    connector_.executions.push_back(ScriptedConnector::unknown());
+    connector_.executions.push_back(declined);
+    auto open = pay(create(2));
+    ASSERT_TRUE(open.has_value()) << to_string(open.error());
+    EXPECT_TRUE(open->pending);
+    sim_.run_for(seconds{5});
+    connector_.executions.push_back(declined);
+    database_returns();
+    EXPECT_FALSE(stored(1).has_value());
+    EXPECT_EQ(stored(2)->status, PaymentIntentStatus::RequiresPaymentMethod);
+}
+
+TEST_F(StandInTest, WhatAnotherAttemptHasTakenIsLeftToTheDatabase) {
+    processor();
+    away_ = true;
+    connector_.executions.push_back(
+        AcquirerAnswer{.executed_as = OperationKind::Sale, .repeated = true});
+    auto paid = pay(create(1));
+    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+    EXPECT_TRUE(paid->pending);
+    EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+}
+
+TEST_F(StandInTest, AnAttemptWithOtherMoneyIsLeftAlone) {
+    processor();
+    away_ = true;
+    connector_.executions.push_back(
+        Error{.kind = ErrorClass::Conflict, .code = "reference_reused"});
+    EXPECT_EQ(pay(create(1)).error().code, "stand_in_unable");
+    database_returns();
+    EXPECT_TRUE(connector_.reversed.empty());
 }
 
 TEST_F(StandInTest, WhatMayBeCommittedIsNotCalledUndone) {

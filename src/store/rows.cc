@@ -181,11 +181,12 @@ template <> Result<core::Refund> read_row(db::Row row) {
 
 template <> Result<core::Operation> read_row(db::Row row) {
     // The columns before `version` are for people; they are in the details too.
-    constexpr std::size_t version = 7, state = 8, owner = 9, valid_until = 10, reversing = 11,
-                          details = 12;
+    constexpr std::size_t version = 6, kind = 7, state = 8, owner = 9, valid_until = 10,
+                          reversing = 11, details = 12;
     TRY(const auto bytes, row.get<std::string_view>(details));
     TRY(core::Operation operation, core::decode_operation(bytes));
     TRY(operation.version, row.get<std::int32_t>(version));
+    TRY(operation.kind, row.get<core::OperationKind>(kind));
     TRY(operation.state, row.get<core::OperationState>(state));
     TRY(operation.owner, row.get<Uuid>(owner));
     TRY(operation.valid_until, row.get<WallTime>(valid_until));
@@ -225,6 +226,7 @@ template <> Result<core::ReplayRecord> read_row(db::Row row) {
 
 std::string operation_details(core::Operation operation) {
     operation.version = 0;
+    operation.kind = core::OperationKind::Authorize;
     operation.state = core::OperationState::Started;
     operation.owner = {};
     operation.valid_until = {};

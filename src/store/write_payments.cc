@@ -195,16 +195,15 @@ struct RefundFields {
 };
 
 struct OperationFields {
-    Columns<WallTime, Id<core::PaymentIntent>, core::OperationKind, std::int64_t, core::Currency>
-        fixed;
-    Columns<std::int32_t, core::OperationState, Uuid, WallTime, bool> state;
+    Columns<WallTime, Id<core::PaymentIntent>, std::int64_t, core::Currency> fixed;
+    Columns<std::int32_t, core::OperationKind, core::OperationState, Uuid, WallTime, bool> state;
     Columns<Bytea> guarded;
 
     void append_fixed(const core::Operation& o) {
-        fixed.append(o.started, o.payment_intent, o.kind, o.amount.minor, o.amount.currency);
+        fixed.append(o.started, o.payment_intent, o.amount.minor, o.amount.currency);
     }
     void append_state(const core::Operation& o) {
-        state.append(o.version, o.state, o.owner, o.valid_until, o.reversing);
+        state.append(o.version, o.kind, o.state, o.owner, o.valid_until, o.reversing);
     }
     void append_guarded(const core::Operation& o) {
         const std::string details = operation_details(o);

@@ -65,6 +65,36 @@ TEST_F(LaneTest, ResolveWaitsForACommitThatStillRunsAndFindsItDurable) {
     EXPECT_EQ(value("SELECT max(sequence) FROM seals"), durable ? "2" : "1");
 }
 
+// After a failover another transaction may have the number of the one that was lost with the
+// primary (pg_xact_status() of that number then says "committed"); it does not have its seal.
+TEST(LaneFailoverTest, ACommitThatOnlyTheLostPrimaryHadIsNotDurable) {
+    const auto soon = [] { return Deadline::after(std::chrono::seconds{20}); };
+    test::PgCluster cluster({});
+    StoreDatabase db(cluster);
+    const auto begin = [&](Lane& lane) { return db.get(lane.begin({}, LockMode::Skip, soon())); };
+    auto lane = db.get(db.store().open_lane(soon()));
+    db.get(lane->commit(begin(*lane).work, 0, soon()));
+    cluster.keep();
+    db.get(lane->reopen(soon()));
+
+    Batch batch = begin(*lane);
+    const auto account = samples::next_id<core::Account>();
+    const auto payment = samples::bare_payment(account);
+    batch.work.payment_intents.insert(payment);
+    const auto lost = db.try_get(
+        lane->commit(std::move(batch.work), 1, Deadline::after(std::chrono::milliseconds{0})));
+    ASSERT_FALSE(lost);
+    ASSERT_EQ(lost.error().kind, ErrorClass::Unknown) << to_string(lost.error());
+
+    cluster.take_back();
+    for (int others = 0; others < 100; ++others)
+        db.database().value("CREATE TABLE other(); DROP TABLE other");
+    EXPECT_FALSE(db.get(lane->resolve(soon())));
+    EXPECT_FALSE(db.get(db.store().find(account, payment.id, soon())).has_value());
+    db.get(lane->commit(begin(*lane).work, 0, soon()));
+    EXPECT_EQ(db.database().value("SELECT max(sequence) FROM seals"), "2");
+}
+
 // At the edge a Conflict is the object's, and the client's fault; a locked table is ours.
 TEST_F(LaneTest, ReadingALockedTableIsUnavailable) {
     auto blocker = db_.connect("postgres");

@@ -23,30 +23,28 @@ inline db::ConnectOptions options_of(const std::string& url) {
     return *options;
 }
 
+inline void apply_schema(const test::PgDatabase& database) {
+    net::Loop loop{1};
+    Offload offload{{.name = "migrate"}};
+    guard::Migrations migrations(loop, db::connector(loop, offload, options_of(database.url())));
+    auto applied = net::block_on(loop, migrations.up(Deadline::after(std::chrono::seconds{60})));
+    if (!applied) throw std::runtime_error(to_string(applied.error()));
+}
+
 /// The name of a database of the shared cluster that has the schema and no rows.
 inline std::string schema_template() {
     static const test::PgDatabase migrated;
-    static const bool done = [] {
-        net::Loop loop{1};
-        Offload offload{{.name = "migrate"}};
-        guard::Migrations migrations(loop,
-                                     db::connector(loop, offload, options_of(migrated.url())));
-        auto applied =
-            net::block_on(loop, migrations.up(Deadline::after(std::chrono::seconds{60})));
-        if (!applied) throw std::runtime_error(to_string(applied.error()));
-        return true;
-    }();
-    (void)done;
+    [[maybe_unused]] static const bool done = (apply_schema(migrated), true);
     return migrated.name();
 }
 
 class StoreDatabase {
   public:
-    StoreDatabase()
-        : database_(test::PgCluster::shared(), schema_template()),
-          connect_(db::connector(loop_, offload_, options_of(database_.url("holdfast_app")))),
-          pool_(loop_, registry_, {}, limits_, connect_),
-          store_(pool_, connect_) {}
+    StoreDatabase() : StoreDatabase(test::PgCluster::shared(), schema_template()) {}
+    /// On a cluster of its own, for what is done to servers.
+    explicit StoreDatabase(test::PgCluster& cluster) : StoreDatabase(cluster, "template0") {
+        apply_schema(database_);
+    }
     ~StoreDatabase() {
         (void)net::block_on(loop_, pool_.close(Deadline::after(std::chrono::seconds{5})));
     }
@@ -71,6 +69,12 @@ class StoreDatabase {
     }
 
   private:
+    StoreDatabase(test::PgCluster& cluster, std::string_view from_template)
+        : database_(cluster, from_template),
+          connect_(db::connector(loop_, offload_, options_of(database_.url("holdfast_app")))),
+          pool_(loop_, registry_, {}, limits_, connect_),
+          store_(pool_, connect_) {}
+
     net::Loop loop_{1};
     Offload offload_{{.name = "test"}};
     test::PgDatabase database_;

@@ -213,6 +213,20 @@ void PgCluster::kill() {
     }
 }
 
+void PgCluster::keep() {
+    stop();
+    run_program(user_,
+                {"/bin/cp", "-a", "--reflink=auto", directory_ + "/data", directory_ + "/kept"});
+    start();
+}
+
+void PgCluster::take_back() {
+    stop();
+    fs::remove_all(directory_ + "/data");
+    fs::rename(directory_ + "/kept", directory_ + "/data");
+    start();
+}
+
 void PgCluster::suspend_postmaster(bool suspended) {
     ::kill(server_.pid, suspended ? SIGSTOP : SIGCONT);
 }

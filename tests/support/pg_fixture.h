@@ -47,9 +47,11 @@ class PgCluster {
 
     /// Starts it and waits until it serves; the constructor has done so the first time.
     void start();
-    void stop();                  ///< fast shutdown
-    void kill();                  ///< SIGKILL to the server and all its backends: a crash
-    void suspend(bool suspended); ///< SIGSTOP or SIGCONT to all of it: a hang
+    void stop();      ///< fast shutdown
+    void kill();      ///< SIGKILL to the server and all its backends: a crash
+    void keep();      ///< restarts it; what it has now is what take_back() goes back to, once:
+    void take_back(); ///< as if a standby that never got the rest had become the primary
+    void suspend(bool suspended);            ///< SIGSTOP or SIGCONT to all of it: a hang
     void suspend_postmaster(bool suspended); ///< sessions go on, nobody new is taken
 
     std::string url(std::string_view database = "postgres",

@@ -8,6 +8,7 @@
     the lines to replace, which occur once in the file
     ===
     what replaces them
+    ---                                 (and again, where one place is not enough)
 
 The mutants are tried in a copy of the tree under build/mutants, which shares the compiler cache.
 Each pattern is run alone: it has to pass on the code as it is, and to fail, crash or hang on the
@@ -42,25 +43,23 @@ class Mutant:
     file: str
     test: str
     patterns: list
-    old: str
-    new: str
+    changes: list  # of (old, new)
 
 
 def parse(path):
     with open(path, encoding="utf-8") as file:
-        head, _, body = file.read().partition("\n---\n")
-    old, separator, new = body.partition("\n===\n")
+        head, *parts = file.read().split("\n---\n")
     fields = dict(re.findall(r"(?m)^(\w+): (.*?)\s*$", head))
-    if not separator or not {"why", "file", "test", "filter"} <= fields.keys():
+    changes = [tuple(text.strip("\n") for text in f"{part}\n".split("\n===\n")) for part in parts]
+    whole = changes and all(len(change) == 2 for change in changes)
+    if not whole or not {"why", "file", "test", "filter"} <= fields.keys():
         raise ValueError(
             f"{path}: expected why:, file:, test:, filter:, ---, old lines, ===, new lines"
         )
     name = os.path.basename(path)[: -len(".mutant")]
     node = fields["test"].endswith(".mjs")
     patterns = [fields["filter"]] if node else fields["filter"].split(":")
-    return Mutant(
-        name, fields["file"], fields["test"], patterns, old.strip("\n"), new.strip("\n")
-    )
+    return Mutant(name, fields["file"], fields["test"], patterns, changes)
 
 
 def parse_all():
@@ -168,10 +167,13 @@ def _try(mutant, healthy, log, noticed):
     path = os.path.join(COPY, mutant.file)
     with open(path, encoding="utf-8") as file:
         original = file.read()
-    if original.count(mutant.old) != 1:
-        return f"its old lines occur {original.count(mutant.old)} times in {mutant.file}"
+    mutated = original
+    for old, new in mutant.changes:
+        if original.count(old) != 1:
+            return f"its old lines occur {original.count(old)} times in {mutant.file}"
+        mutated = mutated.replace(old, new)
     try:
-        _write(path, original.replace(mutant.old, mutant.new))
+        _write(path, mutated)
         if not _build(mutant.test, log):
             return "does not compile"
         for pattern, limit_s in limits_s.items():

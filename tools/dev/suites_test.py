@@ -133,10 +133,12 @@ class Mutants(unittest.TestCase):
     def test_parse(self):
         mutant = self.parse(self.head + "    old();\n===\n    new();\n    more();\n")
         self.assertEqual((mutant.name, mutant.file, mutant.test), ("early", "src/a.cc", "unit/a"))
-        self.assertEqual((mutant.old, mutant.new), ("    old();", "    new();\n    more();"))
+        self.assertEqual(mutant.changes, [("    old();", "    new();\n    more();")])
         self.assertEqual(mutant.patterns, ["A.b", "A.c"])
         text = self.head.replace("unit/a", "tests/a.test.mjs").replace("A.b:A.c", "a: b")
-        self.assertEqual(self.parse(text + "old\n===\n").patterns, ["a: b"])
+        mutant = self.parse(text + "old\n===\n\n---\na\n===\nb\n")
+        self.assertEqual(mutant.patterns, ["a: b"])
+        self.assertEqual(mutant.changes, [("old", ""), ("a", "b")])
 
     def test_what_is_no_mutant_is_refused(self):
         for line in ("why: w\n", "file: src/a.cc\n", "test: unit/a\n", "filter: A.b:A.c\n"):

@@ -90,7 +90,7 @@ template <class A> void fields(A& archive, Operation& v) {
             v.save_payment_method);
 }
 template <class A> void fields(A& archive, OperationOutcome& v) {
-    archive(v.state, v.failure, v.authorization_code);
+    archive(v.state, v.failure, v.authorization_code, v.executed_as);
 }
 template <class A> void fields(A& archive, Snapshot& v) { archive(v.kind, v.bytes); }
 template <class A> void fields(A& archive, Answer& v) { archive(v.object, v.declined); }

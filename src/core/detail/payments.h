@@ -21,7 +21,19 @@ Result<void> check_amount(Money amount);
 /// invalid_charge_amount.
 Result<void> check_step(Money amount, std::string_view param);
 
-/// Makes `payment` processing and returns the authorization or sale to start for it.
+/// The reference under which this attempt at `payment` asks for money, with the database and
+/// without it.
+Id<Operation> authorization_of(const Decision& decision, const PaymentIntent& payment);
+
+/// What stand-in has held money for, where the database has that attempt: its present state,
+/// whatever the rules say by now, which from then on is the answer to this request. While the
+/// attempt is open it is `started`, not ours to answer where another request has begun it. Error
+/// Conflict while an attempt under this reference with other money is open.
+Result<std::optional<Verdict>> known_attempt(Decision& decision);
+
+/// Makes `payment` processing and returns the authorization or sale to start for it. What was held
+/// in stand-in and is not what the payment would hold now, or was held too long ago, is started to
+/// be reversed: the attempt fails, and nobody asks under its reference again.
 Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
                              const PaymentMethod& method);
 /// The next capture, void or refund of `payment`, which becomes its active operation.

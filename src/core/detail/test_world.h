@@ -27,6 +27,10 @@ class TestWorld {
     /// Runs one command; `key` is its idempotency key, `parameters` stand for its fingerprint.
     Result<Verdict> submit(CommandBody body, std::string key = {}, std::uint64_t parameters = 1,
                            std::optional<StandIn> stand_in = {});
+    /// In two steps, for what is decided again later.
+    Command command(CommandBody body, std::string key = {}, std::uint64_t parameters = 1,
+                    std::optional<StandIn> stand_in = {});
+    Result<Verdict> submit(const Command& command);
     /// submit() that must be refused: the code of its error ("" when it was not).
     std::string refuse(CommandBody body, std::string key = {}, std::uint64_t parameters = 1);
     /// submit() that must succeed, and its operation, if it starts one, run to `outcome`.

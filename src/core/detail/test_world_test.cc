@@ -104,8 +104,8 @@ Uuid TestWorld::replay_key(const CommandBody& body, std::string_view key) const 
     return identity.replay_key(account.id, endpoint, key);
 }
 
-Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64_t parameters,
-                                  std::optional<StandIn> stand_in) {
+Command TestWorld::command(CommandBody body, std::string key, std::uint64_t parameters,
+                           std::optional<StandIn> stand_in) {
     Command command{.account = account.id,
                     .received = now,
                     .body = std::move(body),
@@ -114,6 +114,15 @@ Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64
     command.request.fingerprint = parameters;
     command.request.idempotency_key = key;
     if (!key.empty()) command.request.replay_key = replay_key(command.body, key);
+    return command;
+}
+
+Result<Verdict> TestWorld::submit(CommandBody body, std::string key, std::uint64_t parameters,
+                                  std::optional<StandIn> stand_in) {
+    return submit(command(std::move(body), std::move(key), parameters, std::move(stand_in)));
+}
+
+Result<Verdict> TestWorld::submit(const Command& command) {
     const DecideContext context{.now = now,
                                 .account = account,
                                 .identity = identity,
