@@ -127,8 +127,10 @@ Task<HttpResponse> Process::answer_admin(HttpRequest request) {
         co_return co_await health_or_nothing(*readiness_, request.path);
     if (request.path == "/metrics") co_return co_await metrics_page_->render(request.deadline);
     if (request.path == "/metrics/own") co_return metrics_page_->own();
-    if (request.path == Peers::path && request.method == "POST" && peers_)
+    if (request.path == Peers::marks_path && request.method == "POST" && peers_)
         co_return peers_->hear(request);
+    if (request.path == Peers::commands_path && request.method == "POST" && peers_ && processor_)
+        co_return co_await peers_->carry_out(std::move(request), *processor_);
     HttpResponse missing;
     missing.status = 404;
     missing.body = "This port has /livez, /readyz and /metrics.\n";

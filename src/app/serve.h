@@ -7,8 +7,8 @@
 //   --role=background  folds balances, expires replay records, resolves what others left, and
 //                      shows the metrics of every process on one page
 //
-// Each has an admin port: /livez, /readyz, /metrics, and /marks for the others (peers.h). SIGTERM
-// drains: not ready at once, running requests end, then the processor's lanes close.
+// Each has an admin port: /livez, /readyz, /metrics; /marks and /commands for the others (peers.h).
+// SIGTERM drains: not ready at once, running requests end, then the processor's lanes close.
 
 #include "app/settings.h"
 #include "base/result.h"

@@ -38,6 +38,9 @@ MarkTeller::MarkTeller(net::Loop& loop, Env& env, MarkCipher& cipher, std::strin
     untold_ = &registry.counter("holdfast_stand_in_untold_total",
                                 "Answers given before every peer that can be reached knew of the "
                                 "payment.");
+    passed_on_ = &registry.counter("holdfast_stand_in_passed_on_total",
+                                   "Requests that the process that holds the payment has carried "
+                                   "out for this one.");
     for (Peer& peer : peers) {
         const std::string name = peer.name;
         lines_.push_back(std::make_unique<Line>(loop, std::move(peer)));
@@ -87,6 +90,21 @@ net::Task<void> MarkTeller::told(core::RowKey payment, Duration patience) {
         break;
     }
     co_return Result<void>{};
+}
+
+net::Task<Outcome> MarkTeller::pass_on(core::Command command, net::Deadline deadline) {
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+        if (!lines_[i]->reached || !lines_[i]->peer.carry_out) continue;
+        auto outcome = co_await lines_[i]->peer.carry_out(command, deadline);
+        if (outcome) passed_on_->add();
+        const bool asked_another = !outcome && (outcome.error().code == "not_held_here" ||
+                                                outcome.error().code == "peer_unreached");
+        if (!asked_another) co_return outcome;
+    }
+    co_return fail({.kind = ErrorClass::Unavailable,
+                    .code = "peer_unreached",
+                    .message = "The process that holds this payment can't be reached.",
+                    .retryable = true});
 }
 
 void MarkTeller::tell_everything(Line& line) {

@@ -15,8 +15,11 @@
 // and waited for by nobody. So a peer that is down or out of reach costs callers one patience,
 // once.
 //
+// pass_on() is for what can't wait until another process has let go of a payment.
+//
 // Errors of told(): "cancelled" only. Metrics: holdfast_peer_reached{peer},
-// holdfast_stand_in_untold_total: answers that were given before every peer knew.
+// holdfast_stand_in_untold_total: answers that were given before every peer knew;
+// holdfast_stand_in_passed_on_total: requests that another process has carried out for ours.
 //
 // On the loop of the instance. stop() before the holder goes away.
 
@@ -25,6 +28,7 @@
 #include "net/timer.h"
 #include "processor/mark_book.h"
 #include "processor/marks.h"
+#include "processor/processor.h"
 
 #include <functional>
 #include <memory>
@@ -46,6 +50,10 @@ struct Peer {
     std::string name;
     /// Delivers a sealed message. Any Error: not known to have been heard.
     std::function<net::Task<MarkBook::Hearing>(std::string sealed, net::Deadline deadline)> post;
+    /// What it answers to a command about a payment that it holds (passing.h). Beside its own
+    /// errors: Conflict "not_held_here"; Unavailable "peer_unreached", it has not heard of it;
+    /// Unknown "peer_answer_lost".
+    std::function<net::Task<Outcome>(core::Command command, net::Deadline deadline)> carry_out;
 };
 
 class MarkTeller {
@@ -62,6 +70,9 @@ class MarkTeller {
 
     void changed(const core::RowKey& payment);
     net::Task<void> told(core::RowKey payment, Duration patience);
+    /// Has a command carried out by whoever holds its payment. Errors: those of Peer::carry_out,
+    /// "peer_unreached" when there is nobody to ask.
+    net::Task<Outcome> pass_on(core::Command command, net::Deadline deadline);
 
   private:
     struct Line;
@@ -81,6 +92,7 @@ class MarkTeller {
     std::shared_ptr<net::Event> said_; ///< to some peer
     std::unique_ptr<Registry> own_metrics_;
     Counter* untold_;
+    Counter* passed_on_;
     net::Gate gate_;
 };
 

@@ -4,7 +4,6 @@
 #include "core/names.h"
 #include "core/snapshot.h"
 
-#include <span>
 #include <utility>
 
 namespace holdfast::processor {
@@ -84,24 +83,6 @@ Result<Mark> mark_of(MarkForm form) {
     return mark;
 }
 
-SecretString key_for_marks(const SecretString& id_secret) {
-    return SecretString{to_hex(hmac_sha256(id_secret.reveal(), "holdfast marks"))};
-}
-
-SegmentHeader header_with(const JournalKey& key, const JournalKey::Salt& salt) {
-    return {.number = 1, .first_sequence = 1, .key_id = key.id(), .salt = salt};
-}
-
-SegmentHeader fresh_header(Env& env, const JournalKey& key) {
-    JournalKey::Salt salt{};
-    env.fill_random(std::as_writable_bytes(std::span(salt)));
-    return header_with(key, salt);
-}
-
-Error refused(std::string why) {
-    return {.kind = ErrorClass::Invalid, .code = "mark_refused", .message = std::move(why)};
-}
-
 } // namespace
 
 std::size_t bytes_of(const Mark& mark) {
@@ -114,9 +95,7 @@ std::size_t bytes_of(const Mark& mark) {
 }
 
 MarkCipher::MarkCipher(Env& env, const SecretString& id_secret)
-    : key_(key_for_marks(id_secret)),
-      header_(fresh_header(env, key_)),
-      cipher_(key_, header_, SegmentCipher::Use::Seal) {}
+    : cipher_(env, id_secret, "holdfast marks") {}
 
 Result<std::string> MarkCipher::seal(const MarkMessage& message) {
     MessageForm form{.process = message.process,
@@ -125,28 +104,12 @@ Result<std::string> MarkCipher::seal(const MarkMessage& message) {
                      .whole = message.whole,
                      .marks = {}};
     for (const Mark& mark : message.marks) form.marks.push_back(form_of(mark));
-    const std::string payload = encode_versioned(mark_version, form);
-    if (payload.size() > mark_bytes_max)
-        return fail(ErrorClass::Overload, "mark_too_large",
-                    "What is to be told of a payment does not fit into a message.");
-    return std::string(chars(header_.salt)) + cipher_.seal(++sealed_, 0, payload);
+    return cipher_.seal(encode_versioned(mark_version, form));
 }
 
 Result<MarkMessage> MarkCipher::open(std::string_view sealed) const {
-    JournalKey::Salt salt{};
-    if (sealed.size() < salt.size() + record_header_bytes)
-        return fail(refused("This is no message of a process."));
-    sealed.substr(0, salt.size()).copy(reinterpret_cast<char*>(salt.data()), salt.size());
-    const std::string_view record = sealed.substr(salt.size());
-    const auto header = decode_record_header(record);
-    if (!header || header->length > mark_bytes_max || record.size() != record_bytes(header->length))
-        return fail(refused("This is no message of a process, or not all of it."));
-    SegmentCipher cipher(key_, header_with(key_, salt), SegmentCipher::Use::Open);
-    const auto payload = cipher.open(record, *header);
-    if (!payload)
-        return fail(refused(
-            "This was not sealed with this platform's id secret; do all processes have the same?"));
-    TRY(MessageForm form, decode_versioned<MessageForm>(*payload, mark_version, "mark"));
+    TRY(const std::string payload, cipher_.open(sealed));
+    TRY(MessageForm form, decode_versioned<MessageForm>(payload, mark_version, "mark"));
     MarkMessage message{.process = std::move(form.process),
                         .life = form.life,
                         .number = form.number,

@@ -11,19 +11,14 @@
 //   MarkMessage   some marks of one life of one process, numbered without a gap for each peer. With
 //                 `whole` all that was said before is void
 //
-// In transit: base/codec.h, version mark_version, sealed as a record of a journal is
-// (base/journal_format.h: AES-256-GCM, a random salt for each MarkCipher and a number for each
-// message), behind the salt. The key is derived from the platform's id secret; so only its own
-// processes can say what is held, and nobody else reads it. Marks hold no card data.
+// In transit: base/codec.h, version mark_version, sealed (peer_cipher.h). Marks hold no card data.
 //
 // Limits: mark_bytes_max for the message; marks that are larger do not fit and are not told.
-// Errors: Invalid "mark_refused" for what no process of this platform has sealed, "mark_version",
-// "mark_corrupt".
+// Errors: those of PeerCipher, "mark_version", "mark_corrupt".
 
-#include "base/journal_format.h"
-#include "base/secret.h"
 #include "core/answer.h"
 #include "core/unit_of_work.h"
+#include "processor/peer_cipher.h"
 
 #include <cstdint>
 #include <string>
@@ -32,7 +27,7 @@
 
 namespace holdfast::processor {
 
-inline constexpr std::size_t mark_bytes_max = journal_record_bytes_max;
+inline constexpr std::size_t mark_bytes_max = PeerCipher::message_bytes_max;
 
 struct Mark {
     core::RowKey payment;
@@ -57,15 +52,11 @@ class MarkCipher {
   public:
     MarkCipher(Env& env, const SecretString& id_secret);
 
-    /// Error Overload "mark_too_large".
     Result<std::string> seal(const MarkMessage& message);
     Result<MarkMessage> open(std::string_view sealed) const;
 
   private:
-    JournalKey key_;
-    SegmentHeader header_;
-    SegmentCipher cipher_;
-    std::uint64_t sealed_ = 0;
+    PeerCipher cipher_;
 };
 
 } // namespace holdfast::processor

@@ -122,7 +122,7 @@ TEST_F(MarksTest, AMessageArrivesAsItWasSealed) {
 TEST_F(MarksTest, NothingElseIsTakenForOne) {
     const std::string sealed = cipher_.seal(message(1, true, {mark_of(hold())})).value();
     MarkCipher stranger(env_, SecretString{"the id secret of another platform"});
-    EXPECT_EQ(stranger.open(sealed).error().code, "mark_refused");
+    EXPECT_EQ(stranger.open(sealed).error().code, "peer_message_refused");
     for (std::size_t i = 0; i < sealed.size(); ++i) {
         std::string changed = sealed;
         changed[i] = static_cast<char>(changed[i] ^ 1);

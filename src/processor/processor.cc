@@ -26,6 +26,8 @@ constexpr Duration join_pause_max = std::chrono::milliseconds{500};
 constexpr Duration join_margin = std::chrono::milliseconds{500};
 /// While stand-in has nothing to drain, now and then a request tells whether the database is back.
 constexpr Duration probe_interval = std::chrono::seconds{1};
+/// Another process that has its database lets go of a payment at once.
+constexpr Duration release_patience = std::chrono::milliseconds{500};
 /// For the answer of another process, while nobody can drain: as long as an issuer takes.
 constexpr Duration elsewhere_patience = std::chrono::seconds{3};
 
@@ -133,6 +135,7 @@ class BatchingProcessor final : public Processor {
 
     Task<core::Verdict> submit(core::Command command, Deadline deadline) override;
     Task<Outcome> pay(core::Command command, Deadline deadline) override;
+    Task<Outcome> carry_out(core::Command command, Deadline deadline) override;
     Task<Outcome> conclude(core::Operation operation, Deadline deadline) override;
     bool database_away() const override { return stand_in_ && stand_in_->away(); }
     std::size_t payments_to_drain() const override {
@@ -161,6 +164,7 @@ class BatchingProcessor final : public Processor {
     Task<core::Verdict> join(core::Command command, Duration hold, Deadline deadline);
     Task<Outcome> pay_in_database(core::Command command, Duration hold, Deadline deadline);
     Task<Outcome> pay_or_stand_in(core::Command command, Deadline deadline);
+    Task<std::optional<Outcome>> ask_its_holder(core::Command command, Deadline deadline);
     bool probes();
     Task<void> fetch_account(Id<core::Account> id, Deadline deadline);
     const core::Account* find_account(Id<core::Account> id) const;
@@ -299,13 +303,38 @@ bool BatchingProcessor::probes() {
     return true;
 }
 
+/// Where another process holds the payment: its answer, or none once it has let go.
+Task<std::optional<Outcome>> BatchingProcessor::ask_its_holder(core::Command command,
+                                                               Deadline deadline) {
+    const bool away = stand_in_->away();
+    if (StandIn::can_take(command)) {
+        const Duration soon = away ? Duration{} : release_patience;
+        auto told = co_await stand_in_->wait_released(command, deadline.capped(soon));
+        if (told) co_return told;
+        auto passed = co_await stand_in_->pass_on(command, deadline);
+        if (passed) co_return std::optional(*std::move(passed));
+        const std::string& why = passed.error().code;
+        const bool may_come = why == "peer_unreached" || why == "idempotency_key_in_use";
+        if (!may_come) co_return fail(std::move(passed).error());
+    }
+    const Duration patience = away ? elsewhere_patience : options_.hold;
+    co_return co_await stand_in_->wait_released(std::move(command), deadline.capped(patience));
+}
+
+Task<Outcome> BatchingProcessor::carry_out(core::Command command, Deadline deadline) {
+    if (!stand_in_ || !stand_in_->holds(payment_key(command)) || !StandIn::can_take(command) ||
+        command.stand_in)
+        co_return fail(ErrorClass::Conflict, "not_held_here",
+                       "This process does not hold that payment.");
+    co_return co_await pay(std::move(command), deadline);
+}
+
 Task<Outcome> BatchingProcessor::pay_or_stand_in(core::Command command, Deadline deadline) {
     const MonoTime began = MonotonicClock::now();
     const core::RowKey payment = payment_key(command);
     Duration hold = options_.hold;
     if (stand_in_->held_elsewhere(command)) {
-        const Duration patience = stand_in_->away() ? elsewhere_patience : hold;
-        CO_TRY(auto told, co_await stand_in_->wait_released(command, deadline.capped(patience)));
+        CO_TRY(auto told, co_await ask_its_holder(command, deadline));
         if (told) co_return *std::move(told);
     }
     if (stand_in_->away()) {

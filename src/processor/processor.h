@@ -97,6 +97,9 @@ class Processor {
     /// an idempotency key waits for the answer of the first, here or in another instance, as long
     /// as its deadline allows; then the Error is idempotency_key_in_use.
     virtual Task<Outcome> pay(core::Command command, Deadline deadline) = 0;
+    /// pay() for the caller of another process, of a payment that this one holds (passing.h); else
+    /// Error Conflict "not_held_here", with nothing done.
+    virtual Task<Outcome> carry_out(core::Command command, Deadline deadline) = 0;
     /// Runs one operation that is Started and ours to its recorded outcome, or until the deadline.
     virtual Task<Outcome> conclude(core::Operation operation, Deadline deadline) = 0;
 

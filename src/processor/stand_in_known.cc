@@ -100,6 +100,11 @@ Task<std::optional<Outcome>> StandIn::wait_released(core::Command command, Deadl
     co_return std::optional<Outcome>{};
 }
 
+Task<Outcome> StandIn::pass_on(core::Command command, Deadline deadline) {
+    CHECK(marks_.teller != nullptr);
+    co_return co_await marks_.teller->pass_on(std::move(command), deadline);
+}
+
 void StandIn::decided_here(const core::RowKey& payment) {
     if (const MarkBook::Held* other = marked(payment); other && !marks_.book->speaks(*other))
         marks_.book->overrule(payment);

@@ -35,12 +35,15 @@ class StandInPeersTest : public ProcessorTest {
         Side(StandInPeersTest& test, std::string name, Side*& to)
             : book(test.sim_.loop(), test.env_),
               cipher(test.env_, SecretString{"id secret"}),
-              teller(
-                  test.sim_.loop(), test.env_, cipher, std::move(name),
-                  {{.name = "peer",
-                    .post = [&test, &to](std::string sealed,
-                                         Deadline) { return test.carry(std::move(sealed), to); }}},
-                  nullptr) {}
+              teller(test.sim_.loop(), test.env_, cipher, std::move(name),
+                     {{.name = "peer",
+                       .post = [&test, &to](std::string sealed,
+                                            Deadline) { return test.carry(std::move(sealed), to); },
+                       .carry_out =
+                           [&test, &to](core::Command command, Deadline by) {
+                               return test.pass(std::move(command), to, by);
+                           }}},
+                     nullptr) {}
         MarkBook book;
         MarkCipher cipher;
         MarkTeller teller;
@@ -50,6 +53,16 @@ class StandInPeersTest : public ProcessorTest {
         if (cut_ || to == nullptr) co_return fail(ErrorClass::Unavailable, "http_connect", "Cut.");
         CO_TRY(const MarkMessage message, to->cipher.open(sealed));
         co_return to->book.hear(message);
+    }
+
+    Task<Outcome> pass(core::Command command, Side*& to, Deadline deadline) {
+        CO_TRY_VOID(co_await net::sleep_for(milliseconds{1}));
+        if (cut_ || to == nullptr)
+            co_return fail(ErrorClass::Unavailable, "peer_unreached", "Cut.");
+        Processor& there = to == own_side_ ? processor() : *other_;
+        auto outcome = co_await there.carry_out(std::move(command), deadline);
+        if (answer_lost_) co_return fail(ErrorClass::Unknown, "peer_answer_lost", "Cut.");
+        co_return outcome;
     }
 
     void start_other() {
@@ -102,7 +115,7 @@ class StandInPeersTest : public ProcessorTest {
         sim_.run_for(seconds{20});
     }
 
-    bool away_ = false, other_away_ = false, cut_ = false;
+    bool away_ = false, other_away_ = false, cut_ = false, answer_lost_ = false;
     int others_first_ = 0, others_end_ = 0;
     Side* other_side_ = nullptr;
     Side own_{*this, "pay-1", other_side_};
@@ -175,6 +188,62 @@ TEST_F(StandInPeersTest, WhatIsHeldIsNotChangedUntilItIsDrained) {
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
     EXPECT_TRUE(connector_.reversed.empty());
     EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInPeersTest, AConfirmationIsCarriedOutByWhoHoldsThePayment) {
+    away_ = true;
+    for (const int n : {1, 2}) {
+        other_away_ = n == 2; // it has no need of the database for that, nor the other one
+        ASSERT_TRUE(pay(create(n, false)).has_value());
+        auto paid = pay_there(confirm(n, 10 + n));
+        ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
+        EXPECT_EQ(status_in(paid->answer), PaymentIntentStatus::Processing);
+        EXPECT_EQ(seen_there(n)->row.status, PaymentIntentStatus::Processing);
+        auto again = pay_there(confirm(n, 10 + n));
+        ASSERT_TRUE(again.has_value());
+        EXPECT_TRUE(again->replayed);
+        EXPECT_EQ(again->answer, paid->answer);
+        EXPECT_EQ(asked(OperationKind::Authorize), static_cast<std::size_t>(n));
+    }
+    connector_.executions.push_back(AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}});
+    ASSERT_TRUE(pay(create(3, false)).has_value());
+    auto declined = pay_there(confirm(3, 13));
+    ASSERT_TRUE(declined.has_value());
+    EXPECT_TRUE(declined->answer.declined.has_value());
+    database_returns();
+    for (const int n : {1, 2}) EXPECT_EQ(stored(n)->status, PaymentIntentStatus::Succeeded) << n;
+    EXPECT_TRUE(store_.audit().clean());
+}
+
+TEST_F(StandInPeersTest, WhatMayHaveBeenCarriedOutElsewhereIsNotCalledUndone) {
+    away_ = other_away_ = true;
+    ASSERT_TRUE(pay(create(1, false)).has_value());
+    answer_lost_ = true;
+    auto lost = pay_there(confirm(1, 2));
+    ASSERT_FALSE(lost.has_value());
+    EXPECT_EQ(lost.error().kind, ErrorClass::Unknown) << to_string(lost.error());
+    auto again = pay_there(confirm(1, 2));
+    ASSERT_TRUE(again.has_value()) << "it has been told meanwhile: " << to_string(again.error());
+    EXPECT_TRUE(again->replayed);
+    EXPECT_EQ(asked(OperationKind::Authorize), 1U);
+    database_returns();
+    EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
+}
+
+TEST_F(StandInPeersTest, WhoDoesNotHoldAPaymentRefusesToCarryItOut) {
+    ASSERT_TRUE(pay(create(1, false)).has_value());
+    const auto refused = [&](core::Command command) {
+        return run(processor().carry_out(std::move(command), in(seconds{1}))).error().code;
+    };
+    EXPECT_EQ(refused(confirm(1, 2)), "not_held_here");
+    away_ = true;
+    ASSERT_TRUE(pay(create(2, false)).has_value());
+    EXPECT_EQ(refused(cancel(2, 3)), "not_held_here") << "nobody can do that without the database";
+    core::Command decided = confirm(2, 4);
+    decided.stand_in = core::StandIn{};
+    EXPECT_EQ(refused(std::move(decided)), "not_held_here") << "nobody decides for it";
+    EXPECT_TRUE(connector_.executed.empty());
 }
 
 TEST_F(StandInPeersTest, WhoHoldsItTooGoesItsOwnWay) {

@@ -153,6 +153,24 @@ async function allKnow(platform, { payment }) {
   assert.equal(new Set(repeated.map(({ body }) => body.id)).size, 1);
 }
 
+/// Created by a merchant's server at one process, confirmed by a payer's browser at another.
+async function confirmedAnywhere(platform, times) {
+  const post = async (path, key, body) => {
+    const options = { method: 'POST', headers: { 'idempotency-key': key }, body };
+    return (await askAll(platform, 1, path, options))[0];
+  };
+  const confirmed = [];
+  for (let i = 0; i < times; ++i) {
+    const form = 'amount=900&currency=usd&payment_method=pm_card_visa';
+    const created = await post('/v1/payment_intents', `created-${i}`, form);
+    assert.equal(created.status, 200, JSON.stringify(created.body));
+    const path = `/v1/payment_intents/${created.body.id}/confirm`;
+    confirmed.push(await post(path, `confirmed-${i}`, ''));
+  }
+  assert.deepEqual([...new Set(confirmed.map(({ status }) => status))], [200]);
+  assert.deepEqual([...new Set(confirmed.map(({ body }) => body.status))], ['processing']);
+}
+
 test('what a process has left is settled by another one', { timeout: 300_000 }, async () => {
   const platform = await Platform.start({ instances: 2 });
   try {
@@ -169,6 +187,7 @@ test('what a process has left is settled by another one', { timeout: 300_000 }, 
     const processing = [...shop.purchases.values()].filter((p) => p.status === 'processing');
     assert.ok(processing.length > 10);
     await allKnow(platform, processing.at(-1));
+    await confirmedAnywhere(platform, 12);
     // The machine dies; afterwards there is one instance less.
     await platform.killSupervisor();
     signal([...pidsOf('pay-'), ...pidsOf('background'), ...pidsOf('postgres-')], 'SIGKILL');

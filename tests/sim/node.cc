@@ -50,9 +50,14 @@ std::vector<processor::Peer> Node::peers() {
     for (int other = 0; other < platform_.nodes; ++other)
         if (other != number_)
             others.push_back({.name = std::to_string(other),
-                              .post = [this, other](std::string sealed, Deadline) {
-                                  return platform_.carry(other, std::move(sealed));
-                              }});
+                              .post =
+                                  [this, other](std::string sealed, Deadline) {
+                                      return platform_.carry(other, std::move(sealed));
+                                  },
+                              .carry_out =
+                                  [this, other](core::Command command, Deadline deadline) {
+                                      return platform_.pass(other, std::move(command), deadline);
+                                  }});
     return others;
 }
 
@@ -160,16 +165,19 @@ void Node::kill() {
     process_.reset();
 }
 
-bool Node::serve(core::Command command, Duration patience, std::shared_ptr<Exchange> exchange) {
+bool Node::serve(core::Command command, Duration patience, std::shared_ptr<Exchange> exchange,
+                 Of of) {
     if (!up()) return false;
     Deadline deadline = Deadline::after(patience);
-    return requests_->spawn(handle(std::move(command), deadline, std::move(exchange))).has_value();
+    return requests_->spawn(handle(std::move(command), deadline, std::move(exchange), of))
+        .has_value();
 }
 
 Task<void> Node::handle(core::Command command, Deadline deadline,
-                        std::shared_ptr<Exchange> exchange) {
+                        std::shared_ptr<Exchange> exchange, Of of) {
     Connection connection(*exchange);
-    auto outcome = co_await processor_->pay(std::move(command), deadline);
+    auto outcome = of == Of::Client ? co_await processor_->pay(std::move(command), deadline)
+                                    : co_await processor_->carry_out(std::move(command), deadline);
     exchange->answer.emplace(std::move(outcome));
     co_return Result<void>{};
 }

@@ -49,6 +49,7 @@ struct Exchange {
 
 /// A message of one node to another, as far as the network carries it.
 using Carry = std::function<Task<processor::MarkBook::Hearing>(int to, std::string sealed)>;
+using Pass = std::function<Task<processor::Outcome>(int to, core::Command, Deadline)>;
 
 /// What all nodes share.
 struct Platform {
@@ -63,6 +64,7 @@ struct Platform {
     bool stands_in = true; ///< with command logs
     int nodes = 1;
     Carry carry;
+    Pass pass;
 };
 
 class Node {
@@ -105,8 +107,10 @@ class Node {
     bool told_of(Id<core::Account> account, Id<core::PaymentIntent> payment) const {
         return marks_ && marks_->book.find({account, payment.uuid()}) != nullptr;
     }
-    /// Serves a request; false when nobody listens.
-    bool serve(core::Command command, Duration patience, std::shared_ptr<Exchange> exchange);
+    /// Serves a request of a client, or of another node for its own; false when nobody listens.
+    enum class Of : std::uint8_t { Client, Node };
+    bool serve(core::Command command, Duration patience, std::shared_ptr<Exchange> exchange,
+               Of of = Of::Client);
 
   private:
     /// What others hold and are told.
@@ -125,7 +129,8 @@ class Node {
     Result<processor::CommandLogs> open_logs();
     Result<std::unique_ptr<processor::CommandLog>> open_log(MemoryDisk& disk, net::Loop& loop);
     const core::Account* account(Id<core::Account> id) const;
-    Task<void> handle(core::Command command, Deadline deadline, std::shared_ptr<Exchange> exchange);
+    Task<void> handle(core::Command command, Deadline deadline, std::shared_ptr<Exchange> exchange,
+                      Of of);
 
     int number_;
     Platform platform_;

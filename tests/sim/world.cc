@@ -137,7 +137,10 @@ void World::make_nodes() {
             i,
             Platform{*loop_, env_, store_, *witness_, identity_, accounts_, std::move(options),
                      folding(), stands_in_, node_count,
-                     [this](int to, std::string sealed) { return carry(to, std::move(sealed)); }},
+                     [this](int to, std::string sealed) { return carry(to, std::move(sealed)); },
+                     [this](int to, core::Command command, Deadline deadline) {
+                         return pass(to, std::move(command), deadline);
+                     }},
             skew, disk_latency));
         nodes_.back()->start();
     }
@@ -379,6 +382,23 @@ Task<processor::MarkBook::Hearing> World::carry(int to, std::string sealed) {
     CO_TRY(const auto heard, nodes_[static_cast<std::size_t>(to)]->hear(sealed));
     if (lost()) co_return fail(ErrorClass::Unknown, "connection_lost", "The connection broke.");
     co_return heard;
+}
+
+Task<processor::Outcome> World::pass(int to, core::Command command, Deadline deadline) {
+    CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{100}, Duration{milliseconds{3}})));
+    const auto lost = [this] {
+        return dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
+    };
+    auto exchange = std::make_shared<Exchange>(loop_->loop());
+    if (lost() || !nodes_[static_cast<std::size_t>(to)]->serve(std::move(command), deadline.left(),
+                                                               exchange, Node::Of::Node))
+        co_return fail(ErrorClass::Unavailable, "peer_unreached", "Nobody listens.");
+    // Who asks may be killed meanwhile, and who answers, too: neither waits for the other's loop.
+    while (!exchange->ended.is_set() && !deadline.passed())
+        CO_TRY_VOID(co_await net::sleep_for(milliseconds{1}));
+    if (lost() || !exchange->answer)
+        co_return fail(ErrorClass::Unknown, "peer_answer_lost", "The connection broke.");
+    co_return *exchange->answer;
 }
 
 bool World::is_held_elsewhere(int n, Id<core::Account> account, Id<core::PaymentIntent> payment) {

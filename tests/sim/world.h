@@ -79,6 +79,7 @@ class World {
     void examine_logs(std::vector<std::string>& findings);
     Task<processor::Outcome> send(int node, core::Command command, Duration patience);
     Task<processor::MarkBook::Hearing> carry(int to, std::string sealed);
+    Task<processor::Outcome> pass(int to, core::Command command, Deadline deadline);
     bool is_held_elsewhere(int node, Id<core::Account> account, Id<core::PaymentIntent> payment);
     Task<std::optional<core::PaymentIntent>> look(Id<core::Account> account,
                                                   Id<core::PaymentIntent> payment);
