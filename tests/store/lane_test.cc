@@ -69,22 +69,30 @@ TEST_F(LaneTest, ResolveWaitsForACommitThatStillRunsAndFindsItDurable) {
 // primary (pg_xact_status() of that number then says "committed"); it does not have its seal.
 TEST(LaneFailoverTest, ACommitThatOnlyTheLostPrimaryHadIsNotDurable) {
     const auto soon = [] { return Deadline::after(std::chrono::seconds{20}); };
-    test::PgCluster cluster({});
+    test::PgCluster cluster;
     StoreDatabase db(cluster);
     const auto begin = [&](Lane& lane) { return db.get(lane.begin({}, LockMode::Skip, soon())); };
     auto lane = db.get(db.store().open_lane(soon()));
     db.get(lane->commit(begin(*lane).work, 0, soon()));
     cluster.keep();
+    EXPECT_FALSE(db.try_get(lane->begin({}, LockMode::Skip, soon())));
     db.get(lane->reopen(soon()));
 
     Batch batch = begin(*lane);
     const auto account = samples::next_id<core::Account>();
     const auto payment = samples::bare_payment(account);
     batch.work.payment_intents.insert(payment);
+    auto blocker = db.connect("postgres");
+    db::Pipeline block, release;
+    block.begin();
+    block.add_sql("LOCK TABLE payment_intents IN SHARE MODE");
+    db.get(blocker->run(block, soon()));
     const auto lost = db.try_get(
-        lane->commit(std::move(batch.work), 1, Deadline::after(std::chrono::milliseconds{0})));
+        lane->commit(std::move(batch.work), 1, Deadline::after(std::chrono::milliseconds{150})));
     ASSERT_FALSE(lost);
     ASSERT_EQ(lost.error().kind, ErrorClass::Unknown) << to_string(lost.error());
+    release.rollback();
+    db.get(blocker->run(release, soon()));
 
     cluster.take_back();
     for (int others = 0; others < 100; ++others)
