@@ -152,9 +152,10 @@ Task<void> Shopper::poll_then_retry(Purchase& purchase, int lane) {
     co_return Result<void>{};
 }
 
-Task<void> Shopper::buy(Purchase& purchase, int lane) {
-    CO_TRY(const bool created, co_await create(purchase, lane));
+Task<void> Shopper::buy(Purchase& purchase, int server) {
+    CO_TRY(const bool created, co_await create(purchase, server));
     if (!created) co_return Result<void>{};
+    const int lane = server + 1; // the payer's browser has a connection of its own
     switch (purchase.manner) {
         case Manner::Abandon: co_return co_await abandon(purchase, lane);
         case Manner::PollThenRetry: co_return co_await poll_then_retry(purchase, lane);

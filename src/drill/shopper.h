@@ -32,8 +32,9 @@ class Shopper {
     Shopper(net::Loop& loop, Env& env, Way& way, net::Gate& gate, SdkPolicy policy = {})
         : loop_(loop), env_(env), way_(way), gate_(gate), policy_(policy) {}
 
-    /// `lane`: see Way. Never fails but when it is cancelled.
-    net::Task<void> buy(Purchase& purchase, int lane);
+    /// `server`: the lane (see Way) of the merchant's server, which creates the payment; the
+    /// payer's browser confirms it over the next one. Never fails but when it is cancelled.
+    net::Task<void> buy(Purchase& purchase, int server);
 
   private:
     using Answer = Result<net::HttpResponse>;

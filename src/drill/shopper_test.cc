@@ -125,7 +125,8 @@ TEST_F(ShopperTest, SendsOneConfirmationTwiceAtOnceOverTwoConnections) {
     EXPECT_EQ(purchase.latency(), 1s);
     ASSERT_EQ(confirm_keys_.size(), 2U);
     EXPECT_EQ(confirm_keys_[0], confirm_keys_[1]);
-    EXPECT_NE(way_.call_lanes[1], way_.call_lanes[2]);
+    EXPECT_NE(way_.call_lanes[0], way_.call_lanes[1]) << "server and browser";
+    EXPECT_NE(way_.call_lanes[1], way_.call_lanes[2]) << "two instances";
 }
 
 TEST_F(ShopperTest, WhoGoesAwayIsToldNothing) {
