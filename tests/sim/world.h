@@ -65,7 +65,8 @@ class World {
 
     bool clients_done() const { return clients_running_ == 0; }
     void crash_if_due();
-    bool all_settled();
+    bool all_settled() const;
+    bool settle();
     Task<void> drive(Client& client);
     Task<void> restart(int node);
     Task<void> make_trouble();
