@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "net/offload_await.h"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace holdfast::processor {
@@ -43,6 +45,7 @@ Result<void> CommandLog::recover() {
     }
     recovered_ = std::move(steps.open());
     for (const auto& [number, step] : recovered_) open_.emplace(number, false);
+    if (steps.share()) std::tie(share_number_, share_) = *steps.share();
     stats_ = journal_->stats();
     return {};
 }
@@ -74,6 +77,13 @@ void CommandLog::settled(StepNumber step) {
 Task<void> CommandLog::withdraw(StepNumber step, Deadline deadline) {
     CO_TRY_VOID(co_await append(settled_record(step), deadline));
     may_release(step); // not before: where that fails, the step goes on
+    co_return Result<void>{};
+}
+
+Task<void> CommandLog::keep_share(LoggedShare share, Deadline deadline) {
+    CO_TRY(const StepNumber number, co_await append(share_record(share), deadline));
+    share_number_ = number;
+    share_ = share;
     co_return Result<void>{};
 }
 
@@ -118,6 +128,7 @@ Task<void> CommandLog::write() {
             settled = open_.begin()->first;
             open_.erase(open_.begin());
         }
+        if (open_.empty() && share_number_ > 0) settled = std::max(settled, share_number_ - 1);
         auto work = [journal = journal_, records = std::move(records), sync,
                      settled]() -> Result<Written> {
             Written written;

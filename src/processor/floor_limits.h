@@ -6,10 +6,13 @@
 //
 // A process may use its share of each limit, but of that of one payment, which is the same for all.
 // Shares are leased from the database while it is there (store.h) and never sum to more than all:
-// so the limits hold whoever is cut off from whom. A share that was not renewed in time is none.
+// so the limits hold whoever is cut off from whom. A share that was not renewed in time is none;
+// the database gives it to others much later, since what was accepted under it may still be open,
+// and the clocks of machines differ. It is kept in the command log, durable before it is used, and
+// lowered there before the database is asked for less: so a restart needs no database.
 //
-//   limits.lower_to(wanted);                       // before asking for it
-//   limits.hold({ppm, asked_at + lease});          // what the database has given
+//   limits.lower_to(wanted);                       // and in the log, before asking for it
+//   limits.hold({ppm, asked_at + use});            // what the database has given, once it is kept
 //   TRY(Exposure open, limits.accept(account, operation, now));
 //
 // An Exposure counts until it is let go of: the outcome is known, or the database has the payment.

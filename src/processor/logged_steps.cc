@@ -10,8 +10,10 @@
 
 namespace holdfast::processor {
 
-enum class RecordKind : std::uint8_t { Accepted, Outcome, Settled };
-constexpr RecordKind last_enumerator(RecordKind) { return RecordKind::Settled; }
+enum class RecordKind : std::uint8_t { Accepted, Outcome, Settled, Share };
+constexpr RecordKind last_enumerator(RecordKind) { return RecordKind::Share; }
+
+template <class A> void fields(A& archive, LoggedShare& v) { archive(v.ppm, v.from, v.until); }
 
 struct LoggedObject {
     core::ObjectKind kind = core::ObjectKind::PaymentIntent;
@@ -27,9 +29,10 @@ struct StepRecord {
     std::vector<LoggedObject> objects;
     std::string operation;
     std::string answer;
+    LoggedShare share;
 };
 template <class A> void fields(A& archive, StepRecord& v) {
-    archive(v.kind, v.step, v.command, v.objects, v.operation, v.answer);
+    archive(v.kind, v.step, v.command, v.objects, v.operation, v.answer, v.share);
 }
 
 namespace {
@@ -95,10 +98,18 @@ std::string settled_record(StepNumber step) {
     return encode_versioned(step_version, StepRecord{.kind = RecordKind::Settled, .step = step});
 }
 
+std::string share_record(const LoggedShare& share) {
+    return encode_versioned(step_version, StepRecord{.kind = RecordKind::Share, .share = share});
+}
+
 Result<void> LoggedSteps::take(const JournalRecord& raw) {
     TRY(StepRecord record, decode_versioned<StepRecord>(raw.payload, step_version, "step"));
     if (record.kind == RecordKind::Settled) {
         open_.erase(record.step);
+        return {};
+    }
+    if (record.kind == RecordKind::Share) {
+        share_.emplace(raw.sequence, record.share);
         return {};
     }
     TRY(core::Command command, core::decode_command(record.command));

@@ -8,7 +8,8 @@
 //
 // Records are taken in the order of their sequences; what is left is what is not settled. A step is
 // known by the sequence of its `accepted`. Segments are released whole, so an outcome or a
-// settlement may be there without its beginning: then it says nothing.
+// settlement may be there without its beginning: then it says nothing. The last share of floor
+// limits (floor_limits.h) counts.
 //
 // On disk: base/codec.h, version step_version; commands, rows, operations and answers as core
 // writes them. Pure, but for read_command_log(), which blocks.
@@ -24,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace holdfast::processor {
@@ -49,19 +51,29 @@ struct LoggedStep {
     LoggedRows rows;                      ///< after the last record
 };
 
+/// The part of every floor limit that the process may use, by its wall clock.
+struct LoggedShare {
+    std::int32_t ppm = 0;
+    WallTime from, until;
+};
+
 // The records, as they are written.
 std::string accepted_record(const core::Command& command, LoggedRows rows);
 std::string outcome_record(StepNumber step, const core::Command& outcome, LoggedRows rows);
 std::string settled_record(StepNumber step);
+std::string share_record(const LoggedShare& share);
 
 class LoggedSteps {
   public:
     Result<void> take(const JournalRecord& record);
     /// Not settled, by number.
     std::map<StepNumber, LoggedStep>& open() { return open_; }
+    /// The number of its record, too.
+    const std::optional<std::pair<StepNumber, LoggedShare>>& share() const { return share_; }
 
   private:
     std::map<StepNumber, LoggedStep> open_;
+    std::optional<std::pair<StepNumber, LoggedShare>> share_;
 };
 
 /// Not settled a moment ago, without taking the log. Further errors: those of read_journal().

@@ -48,6 +48,17 @@ class LoggedStepsTest : public testing::Test {
     LoggedSteps steps_;
 };
 
+TEST_F(LoggedStepsTest, TheLastShareCounts) {
+    EXPECT_FALSE(steps_.share());
+    take(1, share_record({.ppm = 1, .from = env_.wall(), .until = env_.wall()}));
+    take(2, accepted_record(creation(), rows(true)));
+    take(3, share_record({.ppm = 2, .from = env_.wall(), .until = env_.wall()}));
+    ASSERT_TRUE(steps_.share());
+    EXPECT_EQ(steps_.share()->first, 3U);
+    EXPECT_EQ(steps_.share()->second.ppm, 2);
+    EXPECT_EQ(steps_.open().size(), 1U) << "it is no step";
+}
+
 TEST_F(LoggedStepsTest, WhatIsNotSettledIsLeft) {
     take(1, accepted_record(creation(), rows(true)));
     take(2, accepted_record(creation(), rows(true)));

@@ -120,6 +120,8 @@ class BatchingProcessor final : public Processor {
             operations_, marks,
             StandInOptions{.acquirer_timeout = options_.acquirer_timeout,
                            .unauthorized_max = options_.unauthorized_max,
+                           .floor_use = options_.floor_use,
+                           .floor_renewal = options_.floor_renewal,
                            .metrics = options_.metrics});
         operations_.answer_away_by([this](core::Operation operation, core::Command record) {
             return stand_in_->pay_away(std::move(operation), std::move(record));

@@ -55,6 +55,8 @@ struct Options {
     /// refused. Only where there is a command log.
     Duration hold = std::chrono::seconds{8};
     int unauthorized_max = 1000; ///< payments open under floor limits (floor_limits.h)
+    Duration floor_use = std::chrono::hours{1}; ///< a share of them that is not renewed
+    Duration floor_renewal = std::chrono::seconds{30};
     /// Names this process among all, and it alone, also after a restart: for leases.
     std::string name = "only";
     Registry* metrics = nullptr; ///< null: not exported

@@ -13,8 +13,6 @@ namespace {
 
 constexpr Duration retry_first = std::chrono::milliseconds{50};
 constexpr Duration retry_cap = std::chrono::seconds{2};
-/// A log that takes longer is answered for by nobody.
-constexpr Duration log_timeout = std::chrono::seconds{60};
 constexpr std::size_t recent_rows_max = 20'000;
 
 using Decision = StandInMetrics::Decision;
@@ -287,8 +285,8 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
     while (!payment->steps.empty() && payment->steps.back()->live) {
         StepPtr before = payment->steps.back();
         CO_TRY(bool done, co_await before->answered.wait(deadline));
-        if (!done) break;
-        if (before->live) break; // its outcome is open: decided by the rules
+        if (!done) co_return fail(left_open()); // it may yet be withdrawn
+        if (before->live) break;                // its outcome is open: decided by the rules
     }
     payment = payment_for(key); // it may have been drained meanwhile
     auto step_made = decide_step(*payment, command);
@@ -312,7 +310,7 @@ Task<Outcome> StandIn::pay(core::Command command, Deadline deadline) {
     [[maybe_unused]] const auto heard = co_await told(key);
     if (done && step->answer) co_return *step->answer;
     const auto* row = payment->rows.payment_intents.find(key);
-    if (step->number == 0 || row == nullptr) co_return fail(left_open());
+    if (!step->open || row == nullptr) co_return fail(left_open());
     co_return Outcome{.answer = {.object = core::snapshot(*row), .declined = {}}, .pending = true};
 }
 
@@ -448,6 +446,7 @@ Task<core::OperationOutcome> StandIn::authorize(StepPtr step) {
             may_be_known = true;
         }
         if (may_be_known) {
+            step->open = true;
             step->answered.set(); // callers get `processing`; we go on asking
             // Too late for the acquirer: from now on the drain has it, which tells when the
             // database is back.
@@ -473,7 +472,8 @@ Task<void> StandIn::note_outcome(PaymentPtr payment, StepPtr step, core::Operati
                                Deadline::after(log_timeout));
     decided(declined ? Decision::Declined : Decision::Approved, step->command, step.get(),
             written ? std::string_view() : std::string_view(written.error().code));
-    if (!written) co_return Result<void>{}; // `processing` is true whatever the disk does
+    step->open = true; // `processing` is true whatever the disk does
+    if (!written) co_return Result<void>{};
     take(work, *payment);
     if (verdict.answer) step->answer = Outcome{.answer = std::move(*verdict.answer)};
     co_return Result<void>{};

@@ -59,9 +59,10 @@ struct StandInOptions {
     /// To reach it at all; once it is used up payments are refused at once, until it answers one.
     Duration acquirer_patience = std::chrono::seconds{5};
     std::size_t payments_max = 100'000;
-    std::size_t drain_width = 32;           ///< payments drained at the same time
-    std::ptrdiff_t unauthorized_max = 1000; ///< accepted under floor limits
-    Duration floor_lease = std::chrono::hours{1};
+    std::size_t drain_width = 32;                      ///< payments drained at the same time
+    std::ptrdiff_t unauthorized_max = 1000;            ///< accepted under floor limits
+    Duration floor_use = std::chrono::hours{1};        ///< of a share that is not renewed
+    Duration floor_lease = std::chrono::hours{24};     ///< after which others get it
     Duration floor_renewal = std::chrono::seconds{30}; ///< a new process has its part after two
     Duration floor_patience = std::chrono::seconds{5};
     Registry* metrics = nullptr;
@@ -151,7 +152,9 @@ class StandIn : private MarkHolder {
     Task<core::OperationOutcome> authorize(StepPtr step);
     Result<void> accept_unauthorized(Step& step);
     Task<void> withdraw(PaymentPtr payment, StepPtr step, Error error);
+    void take_up_floor_share();
     Task<void> keep_floor_share();
+    Task<std::int32_t> renew_floor_share(std::int32_t wanted_ppm);
     Task<void> note_outcome(PaymentPtr payment, StepPtr step, core::OperationOutcome outcome);
     void take(const core::UnitOfWork& work, Payment& payment);
     void refuse(Payment& payment, Step& step, Error error);

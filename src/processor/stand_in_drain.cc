@@ -6,6 +6,7 @@
 #include "processor/acquirer_word.h"
 #include "processor/stand_in_step.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace holdfast::processor {
@@ -67,23 +68,46 @@ Result<void> StandIn::start() {
         log::warn("stand_in_left_over",
                   {{"payments", static_cast<std::int64_t>(payments_.size())}});
     if (marks_.teller != nullptr) TRY_VOID(marks_.teller->start(*this));
+    take_up_floor_share();
     TRY_VOID(gate_.spawn(keep_floor_share()));
     return gate_.spawn(drain());
 }
 
-/// Wants as much as everybody else has. What others are to have is not used from before it is given
-/// back: when the database's answer is lost, it may have it already.
+/// What the process had before its restart; by a wall clock that went back nothing.
+void StandIn::take_up_floor_share() {
+    const std::optional<LoggedShare>& kept = log_->share();
+    const WallTime now = env_.wall();
+    if (kept && kept->from <= now && now < kept->until)
+        floor_.hold({.ppm = kept->ppm, .until = env_.now() + (kept->until - now)});
+}
+
+/// What others are to have is not used from before it is given back, nor after a crash: when the
+/// database's answer is lost, it may have it already. Nothing is given back while payments are open
+/// that were accepted under it. Less than was kept is given only when that has run out long ago.
+/// Returns what to want next: as much as everybody else has.
+Task<std::int32_t> StandIn::renew_floor_share(std::int32_t wanted_ppm) {
+    const MonoTime until = env_.now() + options_.floor_use;
+    const WallTime now = env_.wall();
+    auto kept = log_->share();
+    if (kept && floor_.open() > 0) wanted_ppm = std::max(wanted_ppm, kept->ppm);
+    floor_.lower_to(wanted_ppm);
+    if (kept && kept->ppm > wanted_ppm) {
+        kept->ppm = wanted_ppm;
+        CO_TRY_VOID(co_await log_->keep_share(*kept, Deadline::after(log_timeout)));
+    }
+    CO_TRY(const store::FloorShare given,
+           co_await renew_share_(wanted_ppm, options_.floor_lease,
+                                 Deadline::after(options_.floor_patience)));
+    LoggedShare share{.ppm = given.ppm, .from = now, .until = now + options_.floor_use};
+    CO_TRY_VOID(co_await log_->keep_share(share, Deadline::after(log_timeout)));
+    floor_.hold({.ppm = given.ppm, .until = until});
+    co_return store::FloorShare::whole_ppm / given.holders;
+}
+
 Task<void> StandIn::keep_floor_share() {
     std::int32_t wanted = store::FloorShare::whole_ppm;
     while (true) {
-        const MonoTime until = env_.now() + options_.floor_lease;
-        floor_.lower_to(wanted);
-        auto given = co_await renew_share_(wanted, options_.floor_lease,
-                                           Deadline::after(options_.floor_patience));
-        if (given) {
-            floor_.hold({.ppm = given->ppm, .until = until});
-            wanted = store::FloorShare::whole_ppm / given->holders;
-        }
+        if (auto next = co_await renew_floor_share(wanted)) wanted = *next;
         if (auto slept = co_await net::sleep_for(options_.floor_renewal); !slept)
             co_return Result<void>{};
     }

@@ -7,6 +7,9 @@
 
 namespace holdfast::processor {
 
+/// A log that takes longer is answered for by nobody.
+inline constexpr Duration log_timeout = std::chrono::seconds{60};
+
 /// One command, from its decision until the database has it.
 struct StandIn::Step {
     explicit Step(net::Loop& loop) : answered(loop, net::Event::Reset::Manual) {}
@@ -20,6 +23,7 @@ struct StandIn::Step {
     core::UnitOfWork before;              ///< the payment's rows without it
     FloorLimits::Exposure exposure;       ///< while the issuer's word is not known
     bool live = true;                     ///< carry_out() has it
+    bool open = false;                    ///< callers hear `processing`: it stays, whatever comes
     std::optional<Result<Outcome>> answer;
     net::Event answered; ///< or given up, with the outcome open
 };

@@ -406,14 +406,95 @@ TEST_F(StandInTest, AShareThatWasNotRenewedIsNotUsed) {
     EXPECT_EQ(pay(create(1)).error().code, "stand_in_no_acquirer");
 }
 
+TEST_F(StandInTest, AShareIsKeptOverARestartWithoutTheDatabase) {
+    account_.floor_limits = {{{}, 1000, 2000, 2000}};
+    processor();
+    sim_.run_for(seconds{1});
+    away_ = true;
+    store_.take_away(std::chrono::hours{3});
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    restart();
+    ASSERT_TRUE(pay(create(1)).has_value()) << "as before";
+    sim_.run_for(std::chrono::hours{1});
+    restart();
+    EXPECT_FALSE(pay(create(2)).has_value()) << "it has run out";
+}
+
+TEST_F(StandInTest, AShareIsLoweredOnDiskBeforeLessIsAskedFor) {
+    account_.floor_limits = {{{}, 1000, 2000, 2000}};
+    processor();
+    sim_.run_for(seconds{1});
+    const auto renew = [this](std::string holder) {
+        return *run(store_.renew_floor_share(std::move(holder), store::FloorShare::whole_ppm,
+                                             std::chrono::hours{1}, in(seconds{5})));
+    };
+    EXPECT_EQ(renew("another").ppm, 0);
+    sim_.run_for(seconds{30}); // it hears that there are two
+    store_.take_away(seconds{40});
+    sim_.run_for(seconds{35}); // and asks for half: who knows whether that has arrived?
+    away_ = true;
+    store_.take_away(std::chrono::hours{1});
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    restart();
+    ASSERT_TRUE(pay(create(1)).has_value());
+    EXPECT_FALSE(pay(create(2)).has_value()) << "half of it may be another's";
+}
+
+TEST_F(StandInTest, WhatIsOpenKeepsItsShare) {
+    account_.floor_limits = {{{}, 1000, 2000, 2000}};
+    processor();
+    sim_.run_for(seconds{1});
+    const auto renew = [this] {
+        return run(store_.renew_floor_share("another", store::FloorShare::whole_ppm,
+                                            std::chrono::hours{1}, in(seconds{5})))
+            ->ppm;
+    };
+    EXPECT_EQ(renew(), 0);
+    away_ = true; // for payments alone
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    for (const int n : {1, 2}) ASSERT_TRUE(pay(create(n)).has_value()) << n;
+    sim_.run_for(seconds{70});
+    EXPECT_EQ(renew(), 0) << "as much as all may is open here";
+    connector_.executions.clear();
+    away_ = false;
+    sim_.run_for(seconds{70});
+    EXPECT_EQ(renew(), store::FloorShare::whole_ppm / 2);
+}
+
+TEST_F(StandInTest, OthersGetAShareLongAfterItMayBeUsed) {
+    processor();
+    sim_.run_for(seconds{1});
+    ASSERT_TRUE(run(processor_->drain(in(seconds{60}))).has_value());
+    processor_.reset();
+    const auto renew = [this] {
+        return *run(store_.renew_floor_share("another", store::FloorShare::whole_ppm,
+                                             std::chrono::hours{1}, in(seconds{5})));
+    };
+    sim_.run_for(std::chrono::hours{23});
+    EXPECT_EQ(renew().ppm, 0) << "what was accepted under it may still be open";
+    sim_.run_for(std::chrono::hours{2});
+    EXPECT_EQ(renew().ppm, store::FloorShare::whole_ppm);
+}
+
+TEST_F(StandInTest, WhoGoesBeforeItIsAcceptedIsPromisedNothing) {
+    account_.floor_limits = {{{}, 500, 500, 500}}; // not enough
+    processor();
+    sim_.run_for(seconds{1});
+    away_ = true;
+    connector_.executions.assign(10'000, ScriptedConnector::unsent());
+    auto paid = run(processor().pay(create(1), in(options_.hold + seconds{2})));
+    ASSERT_FALSE(paid.has_value()) << "it is withdrawn a moment later";
+    EXPECT_EQ(paid.error().kind, ErrorClass::Unknown) << to_string(paid.error());
+}
+
 TEST_F(StandInTest, WhatACrashWouldCarryOutIsNotRefused) {
     processor();
     away_ = true;
     connector_.executions.assign(10'000, ScriptedConnector::unsent());
-    disk_.fail(MemoryDisk::Operation::Sync, 1); // accepted, but not withdrawn
+    disk_.fail(MemoryDisk::Operation::Sync, 2); // its share, accepted, but not withdrawn
     auto paid = pay(create(1));
-    ASSERT_TRUE(paid.has_value()) << to_string(paid.error());
-    EXPECT_TRUE(paid->pending);
+    ASSERT_FALSE(paid.has_value()) << "nobody has accepted it under a limit";
+    EXPECT_EQ(paid.error().kind, ErrorClass::Unknown) << to_string(paid.error());
     connector_.executions.clear();
     database_returns();
     EXPECT_EQ(stored(1)->status, PaymentIntentStatus::Succeeded);
