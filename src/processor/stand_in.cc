@@ -356,6 +356,8 @@ void StandIn::refuse(Payment& payment, Step& step, Error error) {
 
 Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
     const core::Operation* operation = step->operation ? &*step->operation : nullptr;
+    if (const auto* told = std::get_if<core::RecordOutcome>(&step->command.body))
+        operation = step->work.operations.find(step->command.account, told->operation);
     std::optional<core::Answer> answer;
     if (step->answer) answer = (*step->answer)->answer;
     auto number = co_await log_->accept(step->command, logged(step->work, operation, answer),
@@ -376,6 +378,7 @@ Task<void> StandIn::carry_out(PaymentPtr payment, StepPtr step) {
                    outcome.error().code != "cancelled") {
             co_return co_await withdraw(payment, step, std::move(outcome).error());
         } else {
+            step->open = true; // nobody withdraws it any more
             decided(Decision::Unknown, step->command, step.get(), outcome.error().code);
         }
     } else {

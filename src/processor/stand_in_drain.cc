@@ -38,12 +38,17 @@ Result<void> StandIn::take_up(CommandLog& log) {
         step->answered.set();
         TRY(const core::UnitOfWork rows, restored(logged_step.rows.objects));
         take(rows, *payment);
+        core::RequestContext request = step->command.request;
         if (!logged_step.rows.operation.empty()) {
-            TRY(step->operation, core::decode_operation(logged_step.rows.operation));
-            payment->rows.operations.load(*step->operation);
-            if (!step->outcome) step->exposure = floor_.note(*step->operation);
+            TRY(core::Operation operation, core::decode_operation(logged_step.rows.operation));
+            payment->rows.operations.load(operation);
+            if (std::holds_alternative<core::RecordOutcome>(step->command.body)) {
+                request = operation.request; // what began in the database answers to this one
+            } else {
+                if (!step->outcome) step->exposure = floor_.note(operation);
+                step->operation = std::move(operation);
+            }
         }
-        const core::RequestContext& request = step->command.request;
         if (!logged_step.rows.answer.empty() && !request.replay_key.is_nil()) {
             TRY(core::Answer answer, core::decode_answer(logged_step.rows.answer));
             payment->rows.replays.insert_or_assign(

@@ -633,6 +633,34 @@ TEST_F(StandInTest, AnOutcomeThatCannotBeStoredIsAnsweredFromDisk) {
     EXPECT_TRUE(store_.audit().clean());
 }
 
+TEST_F(StandInTest, ARestartForgetsNoAnswerToWhatBeganInTheDatabase) {
+    ASSERT_TRUE(pay(create(1, false)).has_value());
+    bool asked_once = false;
+    store_.faults = [&](const LaneCall&) -> std::optional<LaneFault> {
+        if (away_ && asked_once) return LaneFault{away()};
+        return std::nullopt;
+    };
+    connector_.executions.push_back(ScriptedConnector::Silence{}); // until it is away
+    connector_.inquiries.push_back(AcquirerAnswer{
+        .finding = Finding::Declined, .failure = {"card_declined", "insufficient_funds", "No."}});
+    Calls<Outcome> calls(sim_.loop());
+    calls.start(1, processor().pay(confirm(1, 2), in(seconds{30})));
+    sim_.run_for(seconds{1});
+    away_ = asked_once = true;
+    finish(calls);
+    ASSERT_TRUE(calls.results.at(1).has_value()) << to_string(calls.results.at(1).error());
+    ASSERT_TRUE(calls.results.at(1)->answer.declined.has_value());
+    restart();
+    auto again = pay(confirm(1, 2));
+    ASSERT_TRUE(again.has_value()) << to_string(again.error());
+    EXPECT_TRUE(again->replayed) << "a second attempt may be approved";
+    EXPECT_EQ(again->answer, calls.results.at(1)->answer);
+    EXPECT_EQ(asked().size(), 1U);
+    database_returns();
+    EXPECT_EQ(stored(1)->failed_attempts, 1);
+    EXPECT_TRUE(store_.audit().clean());
+}
+
 TEST_F(StandInTest, ADamagedPageIsNoOutage) {
     ASSERT_TRUE(pay(create(1)).has_value());
     ASSERT_TRUE(run(processor().submit(create(2, false), in(seconds{1}))).has_value());
