@@ -2,13 +2,10 @@
 // say: that its books hold the money ours say they hold, reference by reference.
 
 #include "app/admin.h"
-#include "app/commands.h"
-#include "base/files.h"
+#include "app/reconcile.h"
 #include "base/json_writer.h"
 #include "core/names.h"
-#include "gateway/signed_http_connector.h"
 #include "store/audit.h"
-#include "store/reconcile.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +22,6 @@ using net::Deadline;
 using net::Task;
 
 constexpr Duration audit_patience = std::chrono::minutes{30};
-constexpr int book_page = 1000;
 
 /// What moved money, by the reference both sides know.
 struct Moved {
@@ -41,18 +37,14 @@ bool moves_money(OperationKind kind) {
 
 Task<Books> acquirer_books(gateway::Connector& connector, Deadline deadline) {
     Books books;
-    std::string position;
-    while (true) {
-        CO_TRY(auto lines, co_await connector.list_since(position, book_page, deadline));
-        for (const gateway::BookLine& line : lines) {
-            position = line.position;
-            if (line.finding == gateway::Finding::Approved && moves_money(line.kind))
-                books[line.reference] = {line.kind, line.amount};
-            else if (line.finding == gateway::Finding::Reversed)
-                books.erase(line.reference);
-        }
-        if (static_cast<int>(lines.size()) < book_page) co_return books;
-    }
+    const auto take = [&books](const gateway::BookLine& line) {
+        if (line.finding == gateway::Finding::Approved && moves_money(line.kind))
+            books[line.reference] = {line.kind, line.amount};
+        else if (line.finding == gateway::Finding::Reversed)
+            books.erase(line.reference);
+    };
+    CO_TRY_VOID(co_await each_booking(connector, take, deadline));
+    co_return books;
 }
 
 /// What our operations say, and which of them are still open: the acquirer may or may not have
@@ -64,18 +56,14 @@ struct OurBooks {
 
 Task<OurBooks> our_books(db::Pool& pool, Deadline deadline) {
     OurBooks books;
-    core::RowKey after;
-    while (true) {
-        CO_TRY(auto page, co_await store::operations_after(pool, after, book_page, deadline));
-        for (const core::Operation& operation : page) {
-            after = {operation.account, operation.id.uuid()};
-            if (operation.state == OperationState::Started)
-                books.open.insert(operation.id);
-            else if (operation.state == OperationState::Approved && moves_money(operation.kind))
-                books.approved[operation.id] = {operation.kind, operation.amount};
-        }
-        if (static_cast<int>(page.size()) < book_page) co_return books;
-    }
+    const auto take = [&books](const core::Operation& operation) {
+        if (operation.state == OperationState::Started)
+            books.open.insert(operation.id);
+        else if (operation.state == OperationState::Approved && moves_money(operation.kind))
+            books.approved[operation.id] = {operation.kind, operation.amount};
+    };
+    CO_TRY_VOID(co_await each_operation(pool, take, deadline));
+    co_return books;
 }
 
 std::string described(const Books& books, Id<core::Operation> reference) {
@@ -128,14 +116,12 @@ void print(const store::AuditReport& report) {
     fmt::print("{}\n", std::move(w).take());
 }
 
-Task<store::AuditReport> audit_all(net::Loop& loop, Database& database, const Target& place) {
+Task<store::AuditReport> audit_all(net::Loop& loop, Offload& offload, Database& database,
+                                   const Target& place) {
     const Deadline deadline = Deadline::after(audit_patience);
     CO_TRY(auto report, co_await store::audit(database.pool(), deadline));
     if (place.acquirer_url.empty()) co_return report;
-    CO_TRY(auto secret, read_secret_file(place.acquirer_secret_file));
-    CO_TRY(auto connector, gateway::SignedHttpConnector::create(
-                               loop, Env::current(),
-                               {.base_url = place.acquirer_url, .secret = std::move(secret)}));
+    CO_TRY(auto connector, reach_acquirer(loop, offload, place));
     CO_TRY(auto theirs, co_await acquirer_books(*connector, deadline));
     CO_TRY(auto ours, co_await our_books(database.pool(), deadline));
     CO_TRY_VOID(co_await compare(*connector, std::move(ours), std::move(theirs), report, deadline));
@@ -146,8 +132,9 @@ Task<store::AuditReport> audit_all(net::Loop& loop, Database& database, const Ta
 
 Result<void> check_ledger(const Target& target) {
     TRY(Target place, resolved(target));
+    Offload offload({.threads = 1});
     TRY(auto report, with_database(place.database_url, "check", [&](net::Loop& loop, Database& d) {
-            return audit_all(loop, d, place);
+            return audit_all(loop, offload, d, place);
         }));
     print(report);
     if (report.clean()) return {};

@@ -9,6 +9,7 @@
 #include "app/pool.h"
 #include "app/serve.h"
 #include "app/standin.h"
+#include "app/sweep.h"
 #include "app/switchover.h"
 #include "app/up.h"
 #include "base/env.h"
@@ -32,6 +33,11 @@ using Action = std::function<Result<void>()>;
 void add_target(CLI::App* command, Target& target) {
     command->add_option("--data", target.data, "Data directory of a running `holdfast up`");
     command->add_option("--database-url", target.database_url, "PostgreSQL of yours instead");
+}
+
+void add_acquirer(CLI::App* command, Target& target) {
+    command->add_option("--acquirer-url", target.acquirer_url, "Acquirer, as `serve` has it");
+    command->add_option("--acquirer-secret-file", target.acquirer_secret_file);
 }
 
 void add_settings(CLI::App* command, SettingsInput& settings) {
@@ -239,8 +245,7 @@ void declare_check(CLI::App& app, Action& action) {
                                 "Recompute every balance, check seals, compare with the "
                                 "acquirer's books; prints JSON");
     add_target(ledger, target);
-    ledger->add_option("--acquirer-url", target.acquirer_url);
-    ledger->add_option("--acquirer-secret-file", target.acquirer_secret_file);
+    add_acquirer(ledger, target);
     ledger->callback([&action] { action = [] { return check_ledger(target); }; });
 }
 
@@ -287,10 +292,33 @@ void declare_attempts(CLI::App& app, Action& action) {
     command->callback([&action] { action = [] { return show_attempts(options); }; });
 }
 
+void declare_sweep(CLI::App& standin, Action& action) {
+    static SweepOptions options;
+    CLI::App* command = standin.add_subcommand(
+        "sweep",
+        "Holds at the acquirer that belong to no payment, once a command log is lost for "
+        "good; needs database and acquirer");
+    add_target(command, options.target);
+    add_acquirer(command, options.target);
+    command->add_option("--command-log", options.command_logs,
+                        "Command log of a `serve` on this machine that no `up` has started; "
+                        "repeatable");
+    command->add_option("--id-secret-file", options.id_secret_file, "Of those command logs");
+    command
+        ->add_option("--older-than", options.older_than_s,
+                     "Seconds since they were booked; younger ones may still be in a command log "
+                     "of another machine")
+        ->check(CLI::Range(std::int64_t{1}, sweep_older_than_max_s))
+        ->capture_default_str();
+    command->add_flag("--reverse", options.reverse, "Reverse each of them at the acquirer");
+    command->add_flag("--json", options.json);
+    command->callback([&action] { action = [] { return standin_sweep(options); }; });
+}
+
 void declare_standin(CLI::App& app, Action& action) {
     static StandInQuery query;
-    CLI::App* command = app.add_subcommand(
-        "standin", "What was accepted without the database and is not settled; needs no database");
+    CLI::App* command =
+        app.add_subcommand("standin", "What was accepted without the database and is not settled");
     command->require_subcommand(1);
     const auto declare = [&](const char* name, const char* what,
                              Result<void> (*run)(const StandInQuery&)) {
@@ -309,6 +337,7 @@ void declare_standin(CLI::App& app, Action& action) {
     drain->add_option("--timeout", query.timeout_s, "Seconds to wait at most")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
+    declare_sweep(*command, action);
 }
 
 void declare_doctor(CLI::App& app, Action& action) {

@@ -1,11 +1,10 @@
 #include "app/standin.h"
 
 #include "app/platform_page.h"
+#include "app/standin_logs.h"
 #include "app/up.h"
 #include "base/env.h"
-#include "base/files.h"
 #include "base/json_writer.h"
-#include "processor/logged_steps.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -13,82 +12,20 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <vector>
 
 namespace holdfast::app {
 namespace {
 
-namespace fs = std::filesystem;
 using processor::StepState;
-using processor::StepSummary;
 
 constexpr Duration look_again = std::chrono::seconds{1};
 /// Reading the logs takes at most this part of the time of waiting.
 constexpr int reading_share = 5;
 
-struct NumberedStep {
-    processor::StepNumber number = 0;
-    StepSummary summary;
-};
-
-struct Log {
-    std::string name, path;
-    std::optional<int> pid; ///< who has it open
-    std::uint64_t bytes = 0;
-    std::string problem;             ///< why it can't be read; empty: it was
-    std::vector<NumberedStep> steps; ///< not settled, oldest first
-};
-
 /// By process, whether it is deciding without the database; empty when no platform answers.
 using Away = std::map<std::string, bool>;
-
-std::uint64_t bytes_in(const std::string& directory) {
-    std::uint64_t bytes = 0;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(directory, ignored))
-        if (const auto size = entry.file_size(ignored); !ignored) bytes += size;
-    return bytes;
-}
-
-Result<void> read_into(Log& log, const SecretString& secret) {
-    const auto files = journal_directory(log.path);
-    TRY(const auto steps, processor::read_command_log(*files, secret));
-    for (const auto& [number, step] : steps) {
-        TRY(StepSummary summary, processor::summary_of(step));
-        log.steps.push_back({number, std::move(summary)});
-    }
-    return {};
-}
-
-Result<std::vector<Log>> read_logs(const std::string& data) {
-    TRY(const SecretString secret, read_secret_file(data + "/secrets/id_secret"));
-    const std::string directory = data + "/command-log";
-    std::error_code failure;
-    std::vector<Log> logs;
-    for (const auto& entry : fs::directory_iterator(directory, failure)) {
-        Log log{.name = entry.path().filename(), .path = entry.path()};
-        log.bytes = bytes_in(log.path);
-        if (auto read = read_into(log, secret); !read) log.problem = read.error().message;
-        log.pid = journal_holder(log.path);
-        logs.push_back(std::move(log));
-    }
-    if (failure)
-        return fail(
-            ErrorClass::NotFound, "standin_missing",
-            fmt::format("there are no command logs in {}: {}", directory, failure.message()));
-    std::ranges::sort(logs, {}, &Log::name);
-    return logs;
-}
-
-Result<void> expect_readable(const std::vector<Log>& logs) {
-    for (const Log& log : logs)
-        if (!log.problem.empty())
-            return fail(ErrorClass::Io, "standin_unreadable",
-                        fmt::format("{} can't be read: {}", log.path, log.problem));
-    return {};
-}
 
 /// holdfast_stand_in_active{process="pay-1"} 1
 Away parse_away(std::string_view page) {
@@ -118,7 +55,7 @@ struct Sum {
 };
 using Sums = std::map<std::pair<StepState, std::string>, Sum>; ///< by state and currency
 
-Sums sums_of(const Log& log) {
+Sums sums_of(const StandInLog& log) {
     Sums sums;
     for (const auto& [number, step] : log.steps) {
         Sum& sum = sums[{step.state, std::string(step.amount.currency.code())}];
@@ -128,12 +65,12 @@ Sums sums_of(const Log& log) {
     return sums;
 }
 
-std::optional<std::int64_t> oldest_of(const Log& log) {
+std::optional<std::int64_t> oldest_of(const StandInLog& log) {
     if (log.steps.empty()) return std::nullopt;
     return unix_micros(log.steps.front().summary.time);
 }
 
-void write_status(JsonWriter& w, const Log& log) {
+void write_status(JsonWriter& w, const StandInLog& log) {
     w.begin_object();
     w.field("name", log.name);
     w.field("path", log.path);
@@ -156,7 +93,7 @@ void write_status(JsonWriter& w, const Log& log) {
     w.end_object();
 }
 
-void print_status_json(const std::vector<Log>& logs, const Away& away) {
+void print_status_json(const std::vector<StandInLog>& logs, const Away& away) {
     JsonWriter w;
     w.begin_object();
     w.field("running", !away.empty());
@@ -167,17 +104,17 @@ void print_status_json(const std::vector<Log>& logs, const Away& away) {
     w.end_array();
     w.key("logs");
     w.begin_array();
-    for (const Log& log : logs) write_status(w, log);
+    for (const StandInLog& log : logs) write_status(w, log);
     w.end_array();
     w.end_object();
     fmt::print("{}\n", std::move(w).take());
 }
 
-std::string owner_of(const Log& log) {
+std::string owner_of(const StandInLog& log) {
     return log.pid ? fmt::format("process {}", *log.pid) : std::string("left over, nobody has it");
 }
 
-void print_status(const Log& log) {
+void print_status(const StandInLog& log) {
     fmt::print("{}: {}, {} bytes\n", log.name, owner_of(log), log.bytes);
     if (!log.problem.empty()) {
         fmt::print("    can't be read: {}\n", log.problem);
@@ -212,7 +149,7 @@ void print_away(const Away& away) {
 // --- drain ------------------------------------------------------------------------------------
 
 /// What keeps a log from being drained; empty when nothing does.
-std::string obstacle(const Log& log, const Away& away) {
+std::string obstacle(const StandInLog& log, const Away& away) {
     if (!log.problem.empty()) return fmt::format("{} can't be read: {}", log.path, log.problem);
     if (log.steps.empty()) return {};
     const std::string open = fmt::format("{}: {} steps", log.name, log.steps.size());
@@ -251,20 +188,21 @@ void print_drained_json(const std::vector<std::string>& obstacles) {
 
 Result<void> standin_status(const StandInQuery& query) {
     const std::string data = data_directory_or_default(query.data);
-    TRY(const std::vector<Log> logs, read_logs(data));
+    TRY(const std::vector<StandInLog> logs, read_standin_logs(data));
     const Away away = read_away(data);
     if (query.json) {
         print_status_json(logs, away);
     } else {
-        for (const Log& log : logs) print_status(log);
+        for (const StandInLog& log : logs) print_status(log);
         print_away(away);
     }
     return expect_readable(logs);
 }
 
 Result<void> standin_export(const StandInQuery& query) {
-    TRY(const std::vector<Log> logs, read_logs(data_directory_or_default(query.data)));
-    for (const Log& log : logs)
+    TRY(const std::vector<StandInLog> logs,
+        read_standin_logs(data_directory_or_default(query.data)));
+    for (const StandInLog& log : logs)
         for (const auto& [number, step] : log.steps) {
             JsonWriter w(384);
             w.begin_object();
@@ -290,10 +228,10 @@ Result<void> standin_drain(const StandInQuery& query) {
     std::vector<std::string> told;
     while (true) {
         const MonoTime begun = MonotonicClock::now();
-        TRY(const std::vector<Log> logs, read_logs(data));
+        TRY(const std::vector<StandInLog> logs, read_standin_logs(data));
         const Away away = read_away(data);
         std::vector<std::string> obstacles;
-        for (const Log& log : logs)
+        for (const StandInLog& log : logs)
             if (auto found = obstacle(log, away); !found.empty())
                 obstacles.push_back(std::move(found));
         if (obstacles != told)
