@@ -114,8 +114,7 @@ class StandIn : private MarkHolder {
     /// Returns when it no longer does; with its answer where it has given one to this very request.
     /// Error Unavailable when it is not in time.
     Task<std::optional<Outcome>> wait_released(core::Command command, Deadline deadline);
-    /// Has the process that holds the payment of `command` carry it out. Errors: those of
-    /// MarkTeller::pass_on().
+    /// Has the process that holds its payment carry it out. Errors: MarkTeller::pass_on().
     Task<Outcome> pass_on(core::Command command, Deadline deadline);
     bool holds(const core::RowKey& payment) const { return payments_.contains(payment); }
     /// Another process holds it, or held it when it was last heard.
