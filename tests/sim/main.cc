@@ -38,7 +38,7 @@ constexpr std::uint64_t failures_max = 5;
 
 /// What a worker has done, where its parent can see it after a crash as well.
 struct Progress {
-    std::uint64_t seed, runs, failed, steps, purchases;
+    std::uint64_t seed, runs, failed, steps, purchases, unauthorized;
 };
 
 bool run_seed(std::uint64_t seed, bool verbose, Progress& progress) {
@@ -49,6 +49,7 @@ bool run_seed(std::uint64_t seed, bool verbose, Progress& progress) {
     ++progress.runs;
     progress.steps += world.steps();
     progress.purchases += world.purchases();
+    progress.unauthorized += world.unauthorized();
     if (findings.empty()) return true;
     ++progress.failed;
     std::string text = fmt::format("seed {} failed; replay: sim --seed {} --verbose\n", seed, seed);
@@ -92,9 +93,12 @@ int run_all(std::uint64_t from, std::uint64_t seeds, unsigned jobs) {
         sum.failed += progress[i].failed;
         sum.steps += progress[i].steps;
         sum.purchases += progress[i].purchases;
+        sum.unauthorized += progress[i].unauthorized;
     }
-    fmt::print("{} runs (seeds {} to {}), {} failed; {} purchases, {} steps\n", sum.runs, from,
-               from + seeds - 1, sum.failed, sum.purchases, sum.steps);
+    fmt::print(
+        "{} runs (seeds {} to {}), {} failed; {} purchases, {} of them accepted without "
+        "the issuer's word; {} steps\n",
+        sum.runs, from, from + seeds - 1, sum.failed, sum.purchases, sum.unauthorized, sum.steps);
     return ok ? 0 : 1;
 }
 

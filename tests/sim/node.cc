@@ -106,10 +106,14 @@ bool Node::holds(Id<core::Account> account, Id<core::PaymentIntent> payment) {
     if (!platform_.stands_in) return false;
     if (auto here = find_here(account, payment); here && here->current) return true;
     if (up()) return false;
-    const auto logged = processor::read_command_log(*disk_.mount(), log_secret());
+    const auto logged = read_log();
     return logged && std::ranges::any_of(*logged, [&](const auto& step) {
                return processor::payment_of(step.second.command) == payment;
            });
+}
+
+Result<std::map<processor::StepNumber, processor::LoggedStep>> Node::read_log() {
+    return processor::read_command_log(*disk_.mount(), log_secret());
 }
 
 Result<std::size_t> Node::left_in_log() {
@@ -178,6 +182,7 @@ Task<void> Node::handle(core::Command command, Deadline deadline,
     Connection connection(*exchange);
     auto outcome = of == Of::Client ? co_await processor_->pay(std::move(command), deadline)
                                     : co_await processor_->carry_out(std::move(command), deadline);
+    if (outcome) platform_.answering(number_, *outcome);
     exchange->answer.emplace(std::move(outcome));
     co_return Result<void>{};
 }

@@ -65,6 +65,8 @@ struct Platform {
     int nodes = 1;
     Carry carry;
     Pass pass;
+    /// Hears what an instance is about to answer, which may get lost.
+    std::function<void(int node, const processor::Outcome&)> answering;
 };
 
 class Node {
@@ -100,6 +102,8 @@ class Node {
     bool holds(Id<core::Account> account, Id<core::PaymentIntent> payment);
     /// Steps in its log that nobody has settled; it must not run.
     Result<std::size_t> left_in_log();
+    /// What its log says just now, whether it runs or not.
+    Result<std::map<processor::StepNumber, processor::LoggedStep>> read_log();
 
     /// Hears from another node what that one holds.
     Result<processor::MarkBook::Hearing> hear(std::string_view sealed);

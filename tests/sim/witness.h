@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,12 @@ class Witness final : public gateway::Connector {
         if (moves_money && !store_.is_durable(operation))
             findings_.push_back(fmt::format("operation {} was sent before the database had it",
                                             operation.id.str()));
-        return acquirer_.execute(std::move(operation), deadline);
+        const Reference reference = operation.id;
+        OnItsWay on_its_way(may_know_, reference);
+        auto answer = co_await acquirer_.execute(std::move(operation), deadline);
+        const bool unsent = !answer && answer.error().kind == ErrorClass::Unavailable;
+        if (unsent) on_its_way.came_back();
+        co_return answer;
     }
     Task<gateway::AcquirerAnswer> inquire(Reference reference, Deadline deadline) override {
         return acquirer_.inquire(reference, deadline);
@@ -52,11 +58,32 @@ class Witness final : public gateway::Connector {
     }
 
     const std::vector<std::string>& findings() const { return findings_; }
+    /// Has a call under this reference left, which did not certainly come back undelivered?
+    bool may_know(Reference reference) const { return may_know_.contains(reference); }
 
   private:
+    /// A caller that is killed does not hear what became of its call.
+    class OnItsWay {
+      public:
+        OnItsWay(std::set<Reference>& known, Reference reference)
+            : known_(known), reference_(reference) {}
+        ~OnItsWay() {
+            if (!came_back_) known_.insert(reference_);
+        }
+        OnItsWay(const OnItsWay&) = delete;
+        OnItsWay& operator=(const OnItsWay&) = delete;
+        void came_back() { came_back_ = true; }
+
+      private:
+        std::set<Reference>& known_;
+        Reference reference_;
+        bool came_back_ = false;
+    };
+
     const store::ModelStore& store_;
     gateway::Connector& acquirer_;
     std::vector<std::string> findings_;
+    std::set<Reference> may_know_;
 };
 
 } // namespace holdfast::sim

@@ -22,15 +22,13 @@ constexpr Duration run_limit = minutes{30};
 constexpr Duration settle_limit = seconds{60}; // what is promised
 constexpr Duration restart_max = seconds{20};
 constexpr Duration absence_max = minutes{2};
-constexpr Duration trouble_max = seconds{12};
-constexpr Duration long_trouble_max = seconds{45};
 constexpr Duration log_patience = seconds{5}; // for what need not be durable at once
 constexpr Duration look_pause = seconds{1};
 constexpr int disk_jobs_to_crash_in = 12;
 constexpr Duration skew_max = minutes{5};
 constexpr std::uint64_t steps_to_crash_in = 6'000;
 const core::FloorLimit floor_limit{
-    .currency = {}, .payment_minor = 60'000, .card_minor = 90'000, .total_minor = 120'000};
+    .currency = {}, .payment_minor = 100'000, .card_minor = 100'000, .total_minor = 120'000};
 struct Installed {
     explicit Installed(Env& env) { env.install(); }
 };
@@ -46,22 +44,26 @@ World::World(std::uint64_t seed, bool verbose)
       calm_(dice_.chance(10)),
       answers_expire_(dice_.chance(20)),
       stands_in_(dice_.chance(80)),
+      blacks_out_(!calm_ && stands_in_ && dice_.chance(10)),
       identity_((Installed(env_), id_secret())),
       store_(store_faults()) {
     accounts_.resize(2);
     loop_ = std::make_unique<net::SimLoop>(env_, seed);
     acquirer_ = std::make_unique<gateway::SimAcquirer>(*loop_, env_, acquirer_options());
     witness_ = std::make_unique<Witness>(store_, *acquirer_);
+    floor_witness_ = std::make_unique<FloorWitness>(accounts_, nodes_, *witness_);
     gate_ = std::make_unique<net::Gate>(loop_->loop(), "world");
     if (!calm_ && dice_.chance(50)) lost_requests_percent_ = static_cast<int>(dice_.below(10));
     for (core::Account& account : accounts_) {
-        if (dice_.chance(50)) account.floor_limits.push_back(floor_limit);
+        if (blacks_out_ || dice_.chance(50)) account.floor_limits.push_back(floor_limit);
         account.id = account.public_id = Id<core::Account>::time_ordered(env_);
         auto stored =
             loop_->run(store_.create_account(account, Deadline::after(minutes{1})), minutes{2});
         CHECK(stored.has_value());
     }
     make_nodes();
+    // Until each has its share, or has not yet.
+    if (blacks_out_) loop_->run_for(dice_.between(Duration{0}, minutes{1}));
     make_clients();
     plan_crashes();
 }
@@ -112,7 +114,10 @@ processor::Options World::processor_options() {
     processor::Options options;
     options.lanes = dice_.chance(80) ? 2 : 1;
     options.batch_commands_max = dice_.chance(80) ? 512 : static_cast<int>(dice_.between(1, 3));
-    options.hold = dice_.between(Duration{milliseconds{200}}, Duration{seconds{8}});
+    options.hold =
+        dice_.between(Duration{milliseconds{200}}, Duration{seconds{blacks_out_ ? 2 : 8}});
+    options.floor_use = dice_.between(Duration{seconds{30}}, Duration{minutes{10}});
+    options.floor_renewal = dice_.between(Duration{seconds{5}}, Duration{seconds{30}});
     return options;
 }
 
@@ -135,19 +140,21 @@ void World::make_nodes() {
         options.name = fmt::format("pay-{}", i);
         nodes_.push_back(std::make_unique<Node>(
             i,
-            Platform{*loop_, env_, store_, *witness_, identity_, accounts_, std::move(options),
-                     folding(), stands_in_, node_count,
-                     [this](int to, std::string sealed) { return carry(to, std::move(sealed)); },
-                     [this](int to, core::Command command, Deadline deadline) {
-                         return pass(to, std::move(command), deadline);
-                     }},
+            Platform{
+                *loop_, env_, store_, *witness_, identity_, accounts_, std::move(options),
+                folding(), stands_in_, node_count,
+                [this](int to, std::string sealed) { return carry(to, std::move(sealed)); },
+                [this](int to, core::Command command, Deadline deadline) {
+                    return pass(to, std::move(command), deadline);
+                },
+                [this](int from, const processor::Outcome& o) { floor_witness_->hear(from, o); }},
             skew, disk_latency));
         nodes_.back()->start();
     }
 }
 
 void World::make_clients() {
-    int count = static_cast<int>(dice_.between(1, 3));
+    int count = static_cast<int>(dice_.between(blacks_out_ ? 3 : 1, 3));
     for (int i = 0; i < count; ++i) {
         const Id<core::Account> account = accounts_[static_cast<std::size_t>(i % 2)].id;
         Wire wire{
@@ -162,7 +169,7 @@ void World::make_clients() {
             .look = [this, account](Id<core::PaymentIntent> id) { return look(account, id); },
             .note = {}};
         if (verbose_) wire.note = [this](const std::string& text) { note(text); };
-        int purchases = static_cast<int>(dice_.between(1, 2));
+        int purchases = static_cast<int>(dice_.between(1, blacks_out_ ? 5 : 2));
         clients_.push_back(std::make_unique<Client>(std::move(wire), dice_.below(1'000'000'000),
                                                     fmt::format("c{}", i),
                                                     fmt::format("key-{}", i / 2), purchases));
@@ -170,6 +177,7 @@ void World::make_clients() {
         CHECK(gate_->spawn(drive(*clients_.back())).has_value());
     }
     if (!calm_) CHECK(gate_->spawn(make_trouble()).has_value());
+    if (blacks_out_) CHECK(gate_->spawn(black_out()).has_value());
 }
 
 void World::plan_crashes() {
@@ -275,80 +283,6 @@ void World::start(int n) {
     node.start();
 }
 
-Task<void> World::make_trouble() {
-    while (!healed_) {
-        CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{0}, trouble_max)));
-        if (healed_) break;
-        const bool is_long = dice_.chance(15);
-        const Duration length =
-            dice_.between(Duration{milliseconds{50}}, is_long ? long_trouble_max : trouble_max);
-        switch (dice_.below(10)) {
-            case 0:
-            case 1:
-                note("the database goes away");
-                store_.take_away(length);
-                break;
-            case 2:
-                note("the database falls silent");
-                store_.silence(length);
-                break;
-            case 3: CO_TRY_VOID(co_await trouble_the_acquirer(length)); break;
-            case 4:
-                nodes_[dice_.below(node_count)]->set_skew(any_skew());
-                note("a wall clock jumps");
-                break;
-            case 5: CO_TRY_VOID(co_await fail_over(length)); break;
-            case 6:
-                note("the database takes no writes");
-                store_.make_read_only(length);
-                break;
-            case 7:
-                note("somebody locks payments");
-                store_.lock_payments(static_cast<int>(dice_.between(200, 1'000)), length);
-                break;
-            case 8: trouble_a_disk(); break;
-            default: break;
-        }
-        if (is_long) CO_TRY_VOID(co_await net::sleep_for(length));
-    }
-    co_return Result<void>{};
-}
-
-Task<void> World::trouble_the_acquirer(Duration length) {
-    note("the acquirer can't be reached");
-    acquirer_->set_reachable(false);
-    CO_TRY_VOID(co_await net::sleep_for(length));
-    acquirer_->set_reachable(true);
-    note("the acquirer can be reached");
-    co_return Result<void>{};
-}
-
-/// The primary dies; in half of the cases it had been without its standby.
-Task<void> World::fail_over(Duration length) {
-    if (dice_.chance(50)) {
-        note("the standby is cut off");
-        store_.cut_link(length + seconds{1});
-        CO_TRY_VOID(co_await net::sleep_for(length));
-        if (healed_ || dice_.chance(40)) co_return Result<void>{};
-    }
-    note("the primary dies, the standby takes over");
-    store_.fail_over(dice_.between(Duration{milliseconds{500}}, trouble_max));
-    co_return Result<void>{};
-}
-
-void World::trouble_a_disk() {
-    using enum MemoryDisk::Operation;
-    const auto n = dice_.below(node_count);
-    MemoryDisk& disk = nodes_[n]->disk();
-    broken_disks_.insert(static_cast<int>(n));
-    const auto kind = dice_.below(3);
-    note(fmt::format("the disk of node {} {}", n, kind == 0 ? "is full" : "fails"));
-    if (kind == 0)
-        disk.set_capacity(0); // whoever opens the log now finds no room
-    else
-        disk.fail(kind == 1 ? Sync : Write, dice_.below(5));
-}
-
 Task<processor::Outcome> World::send(int n, core::Command command, Duration patience) {
     CO_TRY_VOID(co_await net::sleep_for(dice_.between(Duration{100}, Duration{milliseconds{3}})));
     // A message between instances may be lost, too: then that one can't know, and says 404.
@@ -359,15 +293,13 @@ Task<processor::Outcome> World::send(int n, core::Command command, Duration pati
     auto exchange = std::make_shared<Exchange>(loop_->loop());
     bool lost = dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
     Node& node = *nodes_[static_cast<std::size_t>(n)];
-    if (lost || !node.serve(std::move(command), patience, exchange)) {
+    if (lost || !node.serve(std::move(command), patience, exchange))
         co_return fail(ErrorClass::Unavailable, "connection_refused", "Nobody listens.");
-    }
     Deadline deadline = Deadline::after(patience + seconds{1});
     CO_TRY_VOID(co_await exchange->ended.wait(deadline));
     bool answer_lost = dice_.below(100) < static_cast<std::uint64_t>(lost_requests_percent_);
-    if (!exchange->answer || answer_lost) {
+    if (!exchange->answer || answer_lost)
         co_return fail(ErrorClass::Unknown, "connection_lost", "The connection broke.");
-    }
     if (unknown_there && !*exchange->answer && exchange->answer->error().code == "resource_missing")
         co_return fail(ErrorClass::Unavailable, "not_told_yet", "Another process has it.");
     co_return std::move(*exchange->answer);
@@ -487,12 +419,12 @@ std::vector<std::string> World::run() {
     heal();
     const bool settled = settle();
     std::vector<std::string> findings;
-    for (const auto& client : clients_) {
+    for (const auto& client : clients_)
         if (!client->complaint().empty()) findings.push_back(client->complaint());
-    }
     if (!settled) findings.emplace_back("operations, or payments to drain, are open after 60 s");
     loop_->run_until([this] { return acquirer_->idle(); }, minutes{2}); // late messages arrive
-    for (const std::string& finding : witness_->findings()) findings.push_back(finding);
+    for (const auto* seen : {&witness_->findings(), &floor_witness_->findings()})
+        findings.insert(findings.end(), seen->begin(), seen->end());
     examine_logs(findings);
     examine({store_, acquirer_->books(), identity_}, clients_, findings);
     if (bugs_found() != bugs) findings.emplace_back("a BUG was met");

@@ -17,9 +17,11 @@
 // When the clients have finished everything is healed; then all operations must be settled and all
 // that was decided without the database be in it within the 60 s that are promised, and the verdict
 // looks at the books. In every fifth run the instances have no command logs; half of the merchants
-// accept payments under floor limits.
+// accept payments under floor limits. In some runs all do, and database and acquirer go away
+// together while the clients buy: then the sum of what all instances accept is looked at.
 
 #include "client.h"
+#include "floor_witness.h"
 #include "node.h"
 #include "witness.h"
 
@@ -43,6 +45,8 @@ class World {
 
     std::uint64_t steps() const { return loop_->steps(); }
     std::size_t purchases() const;
+    /// Payments that were accepted without the issuer's word.
+    std::uint64_t unauthorized() const { return floor_witness_->accepted(); }
 
   private:
     enum class End : std::uint8_t { Kill, PowerCut, Drain, ForGood };
@@ -70,6 +74,7 @@ class World {
     Task<void> drive(Client& client);
     Task<void> restart(int node);
     Task<void> make_trouble();
+    Task<void> black_out();
     Task<void> trouble_the_acquirer(Duration length);
     Task<void> fail_over(Duration length);
     void trouble_a_disk();
@@ -92,12 +97,14 @@ class World {
     bool calm_; ///< a run without faults
     bool answers_expire_;
     bool stands_in_;
+    bool blacks_out_; ///< neither database nor acquirer are there while clients buy
     core::Identity identity_;
     std::vector<core::Account> accounts_; ///< whose clients use the same idempotency keys
     store::ModelStore store_;
     std::unique_ptr<net::SimLoop> loop_;
     std::unique_ptr<gateway::SimAcquirer> acquirer_;
     std::unique_ptr<Witness> witness_;
+    std::unique_ptr<FloorWitness> floor_witness_;
     std::unique_ptr<net::Gate> gate_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::vector<std::unique_ptr<Client>> clients_;
