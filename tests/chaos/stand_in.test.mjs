@@ -181,7 +181,8 @@ test('what a process has left is settled by another one', { timeout: 300_000 }, 
       const found = services.filter(({ name }) => name.startsWith(prefix));
       return found.flatMap(({ pid }) => withChildren(pid));
     };
-    signal(pidsOf('postgres-'), 'SIGSTOP');
+    // The supervisor, too: it would end servers that hang.
+    signal([...pidsOf('postgres-'), platform.child.pid], 'SIGSTOP');
     await pause(12_000);
     await shop.stop();
     const processing = [...shop.purchases.values()].filter((p) => p.status === 'processing');
