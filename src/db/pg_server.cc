@@ -40,6 +40,9 @@ class PgServer final : public Server {
         options.set("target_session_attrs", "read-write");
         return db::connect(loop_, offload_, std::move(options), deadline);
     }
+    Task<std::unique_ptr<Connection>> connect_to_read(Deadline deadline) override {
+        return db::connect(loop_, offload_, options_, deadline);
+    }
     Task<void> close(Deadline deadline) override {
         auto connection = std::move(connection_);
         if (connection) CO_TRY_VOID(co_await connection->dispose(deadline));

@@ -39,16 +39,22 @@ struct Topology::Watched {
 /// A connection that can be severed, and that tells of a server that goes away.
 class Topology::Tracked final : public Connection, public net::ListHook {
   public:
-    Tracked(Topology& topology, std::size_t server, std::unique_ptr<Connection> inner)
-        : topology_(topology), server_(server), inner_(std::move(inner)) {
+    enum class Use : std::uint8_t { Write, Read };
+    Tracked(Topology& topology, std::size_t server, Use use, std::unique_ptr<Connection> inner)
+        : topology_(topology), server_(server), use_(use), inner_(std::move(inner)) {
         link_before(topology.tracked_);
     }
     ~Tracked() override { unlink(); }
 
     std::size_t server() const { return server_; }
+    Use use() const { return use_; }
+    /// At the server with what could be asked again anywhere.
+    bool only_reads() const { return only_reads_; }
 
     Task<std::vector<QueryResult>> run(const Pipeline& pipeline, Deadline deadline) override {
+        only_reads_ = pipeline.effect() == Effect::Read && !pipeline.begins() && !in_transaction();
         auto answer = co_await inner_->run(pipeline, deadline);
+        only_reads_ = false;
         if (!answer && is_suspicious(answer.error())) topology_.suspect();
         if (!answer && is_damage(answer.error()) && topology_.on_damage_)
             topology_.on_damage_(answer.error());
@@ -57,7 +63,11 @@ class Topology::Tracked final : public Connection, public net::ListHook {
     Task<void> run_script(std::string sql, Timeouts timeouts, Deadline deadline) override {
         return inner_->run_script(std::move(sql), timeouts, deadline);
     }
-    void sever() override { inner_->sever(); }
+    void sever() override {
+        severed_ = true;
+        inner_->sever();
+    }
+    bool severed() const { return severed_; }
     bool broken() const override { return inner_->broken(); }
     bool in_transaction() const override { return inner_->in_transaction(); }
     int backend_pid() const override { return inner_->backend_pid(); }
@@ -67,6 +77,9 @@ class Topology::Tracked final : public Connection, public net::ListHook {
   private:
     Topology& topology_;
     std::size_t server_;
+    Use use_;
+    bool only_reads_ = false;
+    bool severed_ = false;
     std::unique_ptr<Connection> inner_;
 };
 
@@ -156,18 +169,28 @@ void Topology::note(std::size_t server, Result<Sighting> seen) {
         primary_found_.set();
     else
         primary_found_.reset();
+    if (view_.primary_reachable()) writable_at_ = MonotonicClock::now();
     sever_wrong_ones();
 }
 
-/// What is connected to a server that is not, or not any more, the primary.
+bool Topology::is_wrong(const Tracked& connection) const {
+    const std::size_t server = connection.server();
+    const Standing standing = view_.standing(server);
+    if (connection.use() == Tracked::Use::Read)
+        return standing != Standing::Standby && standing != Standing::Unknown;
+    if (connection.only_reads() && MonotonicClock::now() - writable_at_ > options_.read_patience)
+        return true;
+    if (view_.primary() == server) return false;
+    // One that is silent may come back, as long as nobody else was proven.
+    return view_.primary() || standing != Standing::Unknown;
+}
+
+/// What is connected to a server that is not, or not any more, what it was connected to for, and
+/// what waits in vain; what is broken, too, since it keeps its place until its server has let go.
 void Topology::sever_wrong_ones() {
     for (net::ListHook* hook = tracked_.next(); hook != &tracked_; hook = hook->next()) {
         auto& connection = *static_cast<Tracked*>(hook);
-        const std::size_t server = connection.server();
-        if (view_.primary() == server || connection.broken()) continue;
-        // One that is silent may come back, as long as nobody else was proven.
-        if (!view_.primary() && view_.standing(server) == Standing::Unknown) continue;
-        connection.sever();
+        if (!connection.severed() && is_wrong(connection)) connection.sever();
     }
 }
 
@@ -198,8 +221,30 @@ Task<std::unique_ptr<Connection>> Topology::connect(Deadline deadline) {
             suspect();
             co_return fail(std::move(opened).error());
         }
-        co_return std::make_unique<Tracked>(*this, server, std::move(*opened));
+        co_return std::make_unique<Tracked>(*this, server, Tracked::Use::Write, std::move(*opened));
     }
+}
+
+std::optional<std::size_t> Topology::standby() const {
+    for (std::size_t i = 0; i < watched_.size(); ++i)
+        if (view_.standing(i) == Standing::Standby) return i;
+    return std::nullopt;
+}
+
+Task<std::unique_ptr<Connection>> Topology::connect_standby(Deadline deadline) {
+    const auto server = standby();
+    if (!server)
+        co_return fail(Error{.kind = ErrorClass::Unavailable,
+                             .code = "no_standby",
+                             .message = "No standby of the database answers.",
+                             .retryable = true});
+    CO_TRY(auto opened,
+           co_await watched_[*server]->server->connect_to_read(deadline.capped(connect_timeout)));
+    co_return std::make_unique<Tracked>(*this, *server, Tracked::Use::Read, std::move(opened));
+}
+
+Pool::Connect Topology::standby_connector() {
+    return [this](Deadline deadline) { return connect_standby(deadline); };
 }
 
 Pool::Connect Topology::connector() {

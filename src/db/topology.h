@@ -15,6 +15,14 @@
 // 57P03), a session that turns out to be read-only (25006) and lost connections (08xxx) call
 // suspect() by themselves.
 //
+// A commit waits for a silent primary as long as its deadline allows: what became of it is known
+// there. A read has no reason to: when nobody takes writes for `read_patience`, what only reads is
+// severed (tests/chaos/database_gate.test.mjs).
+//
+// connect_standby() opens a session for reading with a server that follows; it is severed when that
+// one is no standby any more. What a standby shows may be old: it is for display (store/
+// shown_reads.h), never for a decision.
+//
 //   Topology topology(loop, registry, servers_of(loop, offload, options), {});
 //   topology.start();
 //   Pool pool(loop, registry, {}, limits, topology.connector());
@@ -48,6 +56,8 @@ class Server {
     virtual Task<Sighting> look(Deadline deadline) = 0;
     /// A session that takes writes; an Error when this server doesn't.
     virtual Task<std::unique_ptr<Connection>> connect(Deadline deadline) = 0;
+    /// A session that reads, whatever the server is.
+    virtual Task<std::unique_ptr<Connection>> connect_to_read(Deadline deadline) = 0;
     /// Ends the connection for looking.
     virtual Task<void> close(Deadline deadline) = 0;
 };
@@ -61,6 +71,8 @@ struct TopologyOptions {
     Duration interval_in_doubt = std::chrono::milliseconds{100};
     Duration look_timeout = std::chrono::milliseconds{500};
     Duration doubt = std::chrono::seconds{3}; ///< so long after suspect()
+    /// So long what only reads waits for servers of which none takes writes.
+    Duration read_patience = std::chrono::seconds{2};
 };
 
 class Topology {
@@ -83,6 +95,11 @@ class Topology {
     /// db::connect().
     Task<std::unique_ptr<Connection>> connect(Deadline deadline);
     Pool::Connect connector();
+    /// Errors: Unavailable "no_standby", at once; those of db::connect().
+    Task<std::unique_ptr<Connection>> connect_standby(Deadline deadline);
+    Pool::Connect standby_connector();
+    /// Somebody follows who answered lately.
+    bool has_standby() const { return standby().has_value(); }
 
   private:
     class Tracked;
@@ -91,7 +108,9 @@ class Topology {
     Task<void> watch(std::size_t server);
     void note(std::size_t server, Result<Sighting> seen);
     void sever_wrong_ones();
+    bool is_wrong(const Tracked& connection) const;
     bool in_doubt() const;
+    std::optional<std::size_t> standby() const;
     Error no_primary() const;
 
     TopologyOptions options_;
@@ -101,6 +120,7 @@ class Topology {
     Histogram& looks_;
     std::function<void(const Error&)> on_damage_;
     MonoTime doubtful_until_;
+    MonoTime writable_at_;     ///< somebody was seen to take writes, last
     net::Event primary_found_; ///< set while there is one
     net::ListHook tracked_;
     net::Gate gate_;

@@ -20,7 +20,11 @@ struct FakeServer {
 class FakeConnection final : public Connection {
   public:
     explicit FakeConnection(FakeServer& server) : server_(server) {}
-    Task<std::vector<QueryResult>> run(const Pipeline&, Deadline) override {
+    /// A frozen server lets wait until the connection is severed.
+    Task<std::vector<QueryResult>> run(const Pipeline&, Deadline deadline) override {
+        while (!server_.shows && !broken_ && !deadline.passed())
+            CO_TRY_VOID(co_await net::sleep_for(10ms));
+        if (broken_) co_return fail(ErrorClass::Unavailable, "connection_lost", "Severed.");
         if (server_.answers) co_return fail(*server_.answers);
         co_return std::vector<QueryResult>{};
     }
@@ -53,6 +57,9 @@ class ServerHandle final : public Server {
         ++server_.connects;
         CO_TRY_VOID(co_await answer(deadline));
         co_return std::make_unique<FakeConnection>(server_);
+    }
+    Task<std::unique_ptr<Connection>> connect_to_read(Deadline deadline) override {
+        return connect(deadline);
     }
     Task<void> close(Deadline) override { co_return Result<void>{}; }
 
@@ -92,6 +99,9 @@ class TopologyTest : protected SimulatedTime, public testing::Test {
     }
     Result<std::unique_ptr<Connection>> connect(Duration time) {
         return sim_.run(topology_.connect(in(time)), time + 1s);
+    }
+    Result<std::unique_ptr<Connection>> connect_standby(Duration time) {
+        return sim_.run(topology_.connect_standby(in(time)), time + 1s);
     }
     void pass(Duration time) { ASSERT_TRUE(sim_.run(net::sleep_for(time), time + 1s)); }
 
@@ -156,6 +166,55 @@ TEST_F(TopologyTest, ASilentPrimaryWithoutASuccessorIsNotSevered) {
     pass(1s);
     EXPECT_TRUE(topology_.view().primary_reachable());
     EXPECT_FALSE((*connection)->broken());
+}
+
+/// What only reads could be asked again; what writes is decided by what the server says.
+TEST_F(TopologyTest, AReadDoesNotWaitForASilentPrimaryAndACommitDoes) {
+    a_.shows = primary(1);
+    b_.shows = standby(1);
+    auto reader = connect(1s);
+    auto writer = connect(1s);
+    ASSERT_TRUE(reader && writer);
+    a_.shows.reset();
+    net::Gate gate(sim_.loop(), "test");
+    const auto ask = [](Connection& connection, Effect effect, Duration& took) -> Task<void> {
+        const MonoTime asked = MonotonicClock::now();
+        Pipeline pipeline{effect};
+        (void)co_await connection.run(pipeline, Deadline::after(30s));
+        took = MonotonicClock::now() - asked;
+        co_return Result<void>{};
+    };
+    Duration read{}, written{};
+    ASSERT_TRUE(gate.spawn(ask(**reader, Effect::Read, read)));
+    ASSERT_TRUE(gate.spawn(ask(**writer, Effect::Write, written)));
+    pass(1s);
+    EXPECT_EQ(a_.severed, 0) << "a moment of silence is none";
+    pass(40s);
+    EXPECT_GT(read, 2s);
+    EXPECT_LT(read, 5s);
+    EXPECT_EQ(written, 30s);
+    a_.shows = primary(1);
+    EXPECT_TRUE(connect(1s)) << "and it recovers by itself";
+    EXPECT_TRUE(sim_.run(gate.close(in(1s)), 2s));
+}
+
+TEST_F(TopologyTest, AStandbyIsReadUntilItIsNoneAnyMore) {
+    a_.shows = primary(1);
+    EXPECT_EQ(connect_standby(1s).error().code, "no_standby");
+    b_.shows = standby(1);
+    pass(2s);
+    auto reader = connect_standby(1s);
+    ASSERT_TRUE(reader) << to_string(reader.error());
+    a_.shows.reset();
+    pass(10s);
+    EXPECT_FALSE((*reader)->broken()) << "this is what it is for";
+    EXPECT_TRUE(connect_standby(1s));
+    b_.shows = primary(2);
+    pass(2s);
+    EXPECT_TRUE((*reader)->broken()) << "it counts for the primary's connections now";
+    a_.shows = standby(2);
+    pass(2s);
+    EXPECT_TRUE(connect_standby(1s)) << "and it recovers by itself";
 }
 
 TEST_F(TopologyTest, ASessionThatIsToldToGoMakesItLookAtOnce) {
