@@ -20,7 +20,7 @@ namespace holdfast::api {
 
 struct Services {
     Env& env;
-    store::Store& store;
+    store::Reads& store; ///< of a GET, the view for display
     processor::Processor& processor;
     gateway::Connector& connector;
     const core::Identity& identity;
@@ -63,7 +63,7 @@ Task<Reply> execute(Services& services, Call& call, core::CommandBody body, Expa
 /// 200 with the object.
 Task<Reply> show(Services& services, Call& call, Object object, ExpandTree expand);
 
-/// Reads one object by the id in the path. `T` as in store::Store::find.
+/// Reads one object by the id in the path. `T` as in store::Reads::find.
 template <class T>
 Task<Reply> retrieve(Services& services, Call& call, core::ObjectKind kind, std::string_view what) {
     CO_TRY(auto id, path_id<T>(call, what));

@@ -217,7 +217,7 @@ ObjectKind kind_of(const Object& object) {
 namespace {
 
 template <class T>
-Task<std::optional<Object>> load_as(store::Store& store, const processor::Processor& processor,
+Task<std::optional<Object>> load_as(store::Reads& store, const processor::Processor& processor,
                                     Id<core::Account> account, Uuid id, Deadline deadline) {
     CO_TRY(std::optional<T> row, co_await find_row(store, processor, account, Id<T>(id), deadline));
     if (!row) co_return std::nullopt;

@@ -35,7 +35,7 @@ Result<ExpandTree> parse_expand(core::ObjectKind kind, const std::vector<std::st
 
 class Presenter {
   public:
-    Presenter(store::Store& store, const processor::Processor& processor,
+    Presenter(store::Reads& store, const processor::Processor& processor,
               const core::Identity& identity)
         : store_(store), processor_(processor), identity_(identity) {}
 
@@ -50,7 +50,7 @@ class Presenter {
   private:
     Task<std::string> sublist(const core::Charge& charge, const core::Account& account,
                               WallTime now, Deadline deadline);
-    store::Store& store_;
+    store::Reads& store_;
     const processor::Processor& processor_;
     const core::Identity& identity_;
 };

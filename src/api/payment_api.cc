@@ -96,17 +96,24 @@ HttpResponse preflight() {
 
 } // namespace
 
-PaymentApi::PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
+PaymentApi::PaymentApi(Env& env, Views views, processor::Processor& processor,
                        gateway::Connector& connector, const core::Identity& identity,
                        Directory& directory, Registry& registry, const ApiLimits& limits,
                        AttemptLog* attempts)
     : env_(env),
-      presenter_(store, processor, identity),
-      services_{env, store, processor, connector, identity, directory, presenter_},
+      presenter_(views.current, processor, identity),
+      shown_presenter_(views.shown, processor, identity),
+      services_{env, views.current, processor, connector, identity, directory, presenter_},
+      showing_{env, views.shown, processor, connector, identity, directory, shown_presenter_},
       metrics_(registry),
       admission_(limits.admission, registry),
       rates_(limits.rates, registry),
       attempts_(attempts) {}
+
+/// A GET changes nothing, so it may be answered by whoever has what is shown.
+Services& PaymentApi::services_for(const Match& match) {
+    return match.route->method == Method::Get ? showing_ : services_;
+}
 
 /// stripe-node reports how long its previous request took, by request id: the latency that counts
 /// is the one the client saw.
@@ -203,7 +210,7 @@ Task<Reply> PaymentApi::answer(HttpRequest& request, const Match& match, Uuid re
     if (services_.processor.database_away() && !match.route->stands_in)
         call.deadline = call.deadline.capped(away_patience);
     note_telemetry(request.headers.get("X-Stripe-Client-Telemetry"));
-    co_return co_await match.route->handler(services_, call);
+    co_return co_await match.route->handler(services_for(match), call);
 }
 
 Task<HttpResponse> PaymentApi::handle(HttpRequest request) {

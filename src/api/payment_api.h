@@ -39,12 +39,18 @@ struct ApiLimits {
     RateLimitOptions rates;
 };
 
+/// Two ways to read: for who goes on to change something, and for who is only shown.
+struct Views {
+    store::Reads& current;
+    store::Reads& shown;
+};
+
 class PaymentApi {
   public:
     static constexpr std::size_t telemetry_length_max = 1024;
     static constexpr std::size_t version_length_max = 64;
 
-    PaymentApi(Env& env, store::Store& store, processor::Processor& processor,
+    PaymentApi(Env& env, Views views, processor::Processor& processor,
                gateway::Connector& connector, const core::Identity& identity, Directory& directory,
                Registry& registry, const ApiLimits& limits = {}, AttemptLog* attempts = nullptr);
 
@@ -62,9 +68,12 @@ class PaymentApi {
     void note_request(const net::HttpRequest& request, const Match& match, const Reply& reply,
                       const Uuid& request_id);
 
+    Services& services_for(const Match& match);
+
     Env& env_;
-    Presenter presenter_;
-    Services services_;
+    Presenter presenter_;       ///< of what was changed
+    Presenter shown_presenter_; ///< of what is only shown
+    Services services_, showing_;
     ApiMetrics metrics_;
     Admission admission_;
     RateLimits rates_;

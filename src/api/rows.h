@@ -5,7 +5,7 @@
 // silent): who has been charged or declined is told so all the same.
 
 #include "processor/processor.h"
-#include "store/store.h"
+#include "store/reads.h"
 
 #include <optional>
 
@@ -20,11 +20,12 @@ inline bool is_away(const Error& error) {
 
 /// `here` is a processor::Processor.
 template <class T, class Local>
-net::Task<std::optional<T>> find_row(store::Store& store, const Local& here,
+net::Task<std::optional<T>> find_row(store::Reads& store, const Local& here,
                                      Id<core::Account> account, Id<T> id, net::Deadline deadline) {
     if constexpr (requires { here.find_here(account, id); }) {
         auto known = here.find_here(account, id);
-        if (known && known->current) co_return std::move(known->row);
+        // While no primary answers, a standby does: what others held in the meantime it has not.
+        if (known && (known->current || here.database_away())) co_return std::move(known->row);
         if (known) {
             auto row = co_await store.find(account, id, deadline.capped(row_patience));
             const bool told = row ? row->has_value() : !is_away(row.error());

@@ -36,7 +36,9 @@ struct Known {
                                                    Id<core::PaymentMethod>) const {
         return method;
     }
+    bool database_away() const { return away; }
     processor::Here<core::PaymentMethod> method;
+    bool away = false;
 };
 
 class RowsTest : public testing::Test {
@@ -91,6 +93,13 @@ TEST_F(RowsTest, AndIsWhereItIsNot) {
 TEST_F(RowsTest, WhatStandInHasDecidedNeedsNoDatabase) {
     here_.method->current = true;
     EXPECT_EQ(ask(), "seen here");
+}
+
+TEST_F(RowsTest, AStandbyDoesNotKnowWhatAnotherProcessHolds) {
+    here_.away = true;
+    EXPECT_EQ(ask(), "seen here");
+    here_.method.reset();
+    EXPECT_EQ(ask(), "stored") << "it answers for the rest";
 }
 
 TEST_F(RowsTest, ABrokenRowIsNotCoveredUp) {

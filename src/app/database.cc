@@ -34,7 +34,12 @@ Database::Database(net::Loop& loop, Registry& registry, const DatabaseOptions& o
       topology_(loop, registry, std::move(servers), {}),
       pool_(loop, registry, {}, limits_, topology_.connector()),
       damage_(loop, registry, topology_.connector()),
-      store_(pool_, topology_.connector()) {
+      store_(pool_, topology_.connector()),
+      standby_pool_(loop, registry, {.name = "standby"}, standby_limits_,
+                    topology_.standby_connector()),
+      shown_(loop, registry, {.topology = topology_, .primary = pool_, .standby = standby_pool_},
+             store_.acknowledged()) {
+    standby_limits_.connections = standby_connections;
     topology_.on_damage([this](const Error& error) { damage_.note(error); });
     topology_.start();
     damage_.start();
@@ -56,6 +61,8 @@ void Database::set_pool(db::PoolBounds bounds) {
 net::Task<void> Database::close(net::Deadline deadline) {
     if (share_) CO_TRY_VOID(co_await share_->stop(deadline));
     CO_TRY_VOID(co_await damage_.stop(deadline));
+    CO_TRY_VOID(co_await shown_.stop(deadline));
+    CO_TRY_VOID(co_await standby_pool_.close(deadline));
     CO_TRY_VOID(co_await pool_.close(deadline));
     co_return co_await topology_.stop(deadline);
 }

@@ -2,6 +2,8 @@
 
 // Database: a Store on a PostgreSQL URL with everything it stands on, for serve and for commands.
 //
+// store() is for whoever decides, shown() for what is only shown (store/shown_reads.h).
+//
 // Owns the pool with its limits and the topology that says which server of the URL is the primary
 // (db/topology.h); the loop, Offload and Registry it is given outlive it. Connects as whoever the
 // URL names; if that is not holdfast_app (a server of yours, --database-url), every session becomes
@@ -18,6 +20,7 @@
 #include "db/server_share.h"
 #include "db/topology.h"
 #include "store/pg_store.h"
+#include "store/shown_reads.h"
 
 #include <memory>
 #include <optional>
@@ -36,6 +39,8 @@ class Database {
   public:
     /// Connections for looking at the primary (topology) and at its sessions (share).
     static constexpr std::size_t own_connections = 2;
+    /// Sessions with a standby, for what is shown while the primary is away.
+    static constexpr std::size_t standby_connections = 2;
 
     /// Error Invalid when the URL is none.
     static Result<std::unique_ptr<Database>> create(net::Loop& loop, Offload& offload,
@@ -43,6 +48,7 @@ class Database {
                                                     DatabaseOptions options);
 
     store::PgStore& store() { return store_; }
+    store::Reads& shown() { return shown_; }
     db::Pool& pool() { return pool_; }
     /// Other bounds, at once: surplus connections that are idle are closed, those on loan when they
     /// come back.
@@ -59,6 +65,9 @@ class Database {
     db::DamageWatch damage_;
     std::optional<db::ShareWatch> share_;
     store::PgStore store_;
+    db::FixedLimits standby_limits_;
+    db::Pool standby_pool_;
+    store::ShownReads shown_;
 };
 
 } // namespace holdfast::app

@@ -327,8 +327,9 @@ Task<void> Process::start_http() {
     admin_server_->observe(registry_, "admin");
     if (!takes_payments()) co_return Result<void>{};
     start_attempt_log();
-    api_.emplace(env_, store(), *processor_, *connector_, *identity_, *directory_, registry_,
-                 api_limits(), attempts_ ? &*attempts_ : nullptr);
+    api_.emplace(env_, api::Views{.current = store(), .shown = database_->shown()}, *processor_,
+                 *connector_, *identity_, *directory_, registry_, api_limits(),
+                 attempts_ ? &*attempts_ : nullptr);
     loop_lag_.emplace(loop_, [this](Duration late) {
         api_->note_delays({.loop = late, .processor = processor_->queue_delay()});
     });

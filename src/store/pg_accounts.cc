@@ -55,7 +55,7 @@ Task<void> PgStore::create_account(core::Account account, Deadline deadline) {
     Pipeline pipeline;
     pipeline.add(sql::insert_account, account.id, account.public_id, account.livemode, account.name,
                  account.created, account.fees.basis_points, account.fees.fixed_minor);
-    CO_TRY_VOID(co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY_VOID(co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     co_return Result<void>{};
 }
 
@@ -63,7 +63,7 @@ Task<std::optional<core::Account>> PgStore::find_account(Id<core::Account> id, D
     Pipeline pipeline{Effect::Read};
     const auto found = pipeline.add(sql::find_account, id);
     const auto limits = pipeline.add(sql::floor_limits_of, id);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     if (results[found].empty()) co_return std::nullopt;
     CO_TRY(core::Account account, read_account(results[found].front()));
     for (db::Row row : results[limits]) {
@@ -77,7 +77,7 @@ Task<std::vector<core::Account>> PgStore::list_accounts(Deadline deadline) {
     Pipeline pipeline{Effect::Read};
     const auto listed = pipeline.add(sql::list_accounts);
     const auto limits = pipeline.add(sql::list_floor_limits);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Browse, pipeline, deadline));
     std::unordered_map<Id<core::Account>, std::vector<core::FloorLimit>> by_account;
     for (db::Row row : results[limits]) {
         CO_TRY(OwnedFloorLimit owned, read_floor_limit(row));
@@ -97,7 +97,7 @@ Task<void> PgStore::set_floor_limit(Id<core::Account> account, core::FloorLimit 
     Pipeline pipeline;
     pipeline.add(sql::set_floor_limit, account, limit.currency, limit.payment_minor,
                  limit.card_minor, limit.total_minor);
-    CO_TRY_VOID(co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY_VOID(co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     co_return Result<void>{};
 }
 
@@ -105,7 +105,7 @@ Task<bool> PgStore::remove_floor_limit(Id<core::Account> account, core::Currency
                                        Deadline deadline) {
     Pipeline pipeline;
     pipeline.add(sql::remove_floor_limit, account, currency);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     co_return results[0].affected() > 0;
 }
 
@@ -118,7 +118,7 @@ Task<FloorShare> PgStore::renew_floor_share(std::string holder, std::int32_t wan
     const auto renewed = pipeline.add(sql::renew_floor_share, holder, wanted_ppm,
                                       static_cast<std::int32_t>(seconds));
     pipeline.commit();
-    CO_TRY(auto results, co_await ask(pool_, Priority::Job, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Job, pipeline, deadline));
     FloorShare share;
     CO_TRY_VOID(results[renewed].front().read(share.ppm, share.holders));
     co_return share;
@@ -128,14 +128,14 @@ Task<void> PgStore::insert_key(ApiKey key, Deadline deadline) {
     Pipeline pipeline;
     pipeline.add(sql::insert_key, Bytea{key.hash}, key.account, key.publishable, key.hint,
                  key.created, key.expires);
-    CO_TRY_VOID(co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY_VOID(co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     co_return Result<void>{};
 }
 
 Task<std::optional<ApiKey>> PgStore::find_key(std::string hash, Deadline deadline) {
     Pipeline pipeline{Effect::Read};
     pipeline.add(sql::find_key, Bytea{hash});
-    CO_TRY(auto results, co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     if (results[0].empty()) co_return std::nullopt;
     CO_TRY(ApiKey key, read_key(results[0].front()));
     co_return key;
@@ -144,21 +144,21 @@ Task<std::optional<ApiKey>> PgStore::find_key(std::string hash, Deadline deadlin
 Task<std::vector<ApiKey>> PgStore::list_keys(Id<core::Account> account, Deadline deadline) {
     Pipeline pipeline{Effect::Read};
     pipeline.add(sql::list_keys, account);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Browse, pipeline, deadline));
     co_return read_keys(results[0]);
 }
 
 Task<std::vector<ApiKey>> PgStore::working_keys(int limit, Deadline deadline) {
     Pipeline pipeline{Effect::Read};
     pipeline.add(sql::working_keys, std::int32_t{limit});
-    CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Browse, pipeline, deadline));
     co_return read_keys(results[0]);
 }
 
 Task<bool> PgStore::expire_key(std::string hash, WallTime when, Deadline deadline) {
     Pipeline pipeline;
     pipeline.add(sql::expire_key, Bytea{hash}, when);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     co_return results[0].affected() > 0;
 }
 

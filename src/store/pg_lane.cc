@@ -38,14 +38,16 @@ Error begin_error(Error error) {
 
 } // namespace
 
-Task<std::unique_ptr<Lane>> open_pg_lane(db::Pool::Connect connect, Deadline deadline) {
+Task<std::unique_ptr<Lane>> open_pg_lane(db::Pool::Connect connect, Acknowledged& acknowledged,
+                                         Deadline deadline) {
     const Uuid id = Uuid::time_ordered(Env::current());
     CO_TRY(auto connection, co_await connect(deadline));
     Pipeline pipeline;
     const auto registered = pipeline.add(sql::register_lane, id);
     CO_TRY(auto results, co_await connection->run(pipeline, deadline));
     CO_TRY(auto number, results[registered].front().get<std::int32_t>(0));
-    co_return std::make_unique<PgLane>(std::move(connect), std::move(connection), id, number);
+    co_return std::make_unique<PgLane>(std::move(connect), std::move(connection), acknowledged, id,
+                                       number);
 }
 
 Task<Batch> PgLane::begin(std::vector<core::Needs> needs, LockMode mode, Deadline deadline) {
@@ -90,7 +92,7 @@ Task<void> PgLane::commit(core::UnitOfWork work, std::int32_t commands, Deadline
         if (committed.error().kind == ErrorClass::Unknown) awaited_ = seal.sequence;
         co_return fail(std::move(committed).error());
     }
-    last_ = seal;
+    believe(seal);
     state_ = State::Idle;
     co_return Result<void>{};
 }
@@ -130,9 +132,14 @@ Task<void> PgLane::take_over(Deadline deadline) {
                        fmt::format("Lane {} has seal {} but {} was confirmed.", id_.base62(),
                                    newest.sequence, last_.sequence));
     }
-    last_ = newest;
+    believe(newest);
     state_ = State::Idle;
     co_return Result<void>{};
+}
+
+void PgLane::believe(Seal newest) {
+    last_ = std::move(newest);
+    if (last_.sequence > 0) acknowledged_.note(id_, last_.sequence);
 }
 
 Task<bool> PgLane::resolve(Deadline deadline) {

@@ -14,75 +14,12 @@ using db::Pipeline;
 using db::Priority;
 
 Task<std::unique_ptr<Lane>> PgStore::open_lane(Deadline deadline) {
-    return open_pg_lane(connect_, deadline);
+    return open_pg_lane(connect_, acknowledged_, deadline);
 }
 
-namespace {
-
-template <const Table& table, class T>
-Task<std::optional<T>> find_row(db::Pool& pool, Id<core::Account> account, Id<T> id,
-                                Deadline deadline) {
-    db::ParamArray<Id<core::Account>> accounts;
-    db::ParamArray<Id<T>> ids;
-    accounts.append(account);
-    ids.append(id);
-    Pipeline pipeline{Effect::Read};
-    pipeline.add(Sql<table>::read, accounts, ids);
-    CO_TRY(auto results, co_await ask(pool, Priority::Payment, pipeline, deadline));
-    if (results[0].empty()) co_return std::nullopt;
-    CO_TRY(T value, read_row<T>(results[0].front()));
-    co_return value;
-}
-
-} // namespace
-
-Task<std::optional<core::Customer>> PgStore::find(Id<core::Account> account, Id<core::Customer> id,
-                                                  Deadline deadline) {
-    return find_row<customers>(pool_, account, id, deadline);
-}
-Task<std::optional<core::PaymentMethod>> PgStore::find(Id<core::Account> account,
-                                                       Id<core::PaymentMethod> id,
-                                                       Deadline deadline) {
-    return find_row<payment_methods>(pool_, account, id, deadline);
-}
-Task<std::optional<core::Token>> PgStore::find(Id<core::Account> account, Id<core::Token> id,
-                                               Deadline deadline) {
-    return find_row<tokens>(pool_, account, id, deadline);
-}
-Task<std::optional<core::PaymentIntent>> PgStore::find(Id<core::Account> account,
-                                                       Id<core::PaymentIntent> id,
-                                                       Deadline deadline) {
-    return find_row<payment_intents>(pool_, account, id, deadline);
-}
-Task<std::optional<core::Charge>> PgStore::find(Id<core::Account> account, Id<core::Charge> id,
+Task<std::vector<db::QueryResult>> PgStore::ask(Priority priority, Pipeline& pipeline,
                                                 Deadline deadline) {
-    return find_row<charges>(pool_, account, id, deadline);
-}
-Task<std::optional<core::Refund>> PgStore::find(Id<core::Account> account, Id<core::Refund> id,
-                                                Deadline deadline) {
-    return find_row<refunds>(pool_, account, id, deadline);
-}
-Task<std::optional<core::BalanceTransaction>> PgStore::find(Id<core::Account> account,
-                                                            Id<core::BalanceTransaction> id,
-                                                            Deadline deadline) {
-    return find_row<balance_transactions>(pool_, account, id, deadline);
-}
-Task<std::optional<core::Event>> PgStore::find(Id<core::Account> account, Id<core::Event> id,
-                                               Deadline deadline) {
-    return find_row<events>(pool_, account, id, deadline);
-}
-
-Task<Balance> PgStore::balance(Id<core::Account> account, Deadline deadline) {
-    Pipeline pipeline{Effect::Read};
-    pipeline.add(sql::read_balance, account);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Browse, pipeline, deadline));
-    Balance balance;
-    for (db::Row row : results[0]) {
-        Balance::Amount amount{};
-        CO_TRY_VOID(row.read(amount.kind, amount.currency, amount.amount_minor));
-        balance.amounts.push_back(amount);
-    }
-    co_return balance;
+    return store::ask(pool_, priority, pipeline, deadline);
 }
 
 Task<std::vector<core::Operation>> PgStore::stale_operations(WallTime before, int limit,
@@ -92,7 +29,7 @@ Task<std::vector<core::Operation>> PgStore::stale_operations(WallTime before, in
     pipeline.add(sql::sweep_operations);
     const auto found = pipeline.add(sql::stale_operations, before, std::int32_t{limit});
     pipeline.commit();
-    CO_TRY(auto results, co_await ask(pool_, Priority::Job, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Job, pipeline, deadline));
     co_return read_rows<core::Operation>(results[found]);
 }
 
@@ -123,14 +60,14 @@ Task<std::int64_t> PgStore::expire_replays(WallTime before, int limit, Deadline 
     pipeline.add(sql::allow_bitmap_scan);
     const auto expired = pipeline.add(sql::expire_replays, before, std::int32_t{limit});
     pipeline.commit();
-    CO_TRY(auto results, co_await ask(pool_, Priority::Job, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Job, pipeline, deadline));
     co_return results[expired].affected();
 }
 
 Task<void> PgStore::ping(Deadline deadline) {
     Pipeline pipeline{Effect::Read};
     pipeline.add(sql::ping);
-    CO_TRY(auto results, co_await ask(pool_, Priority::Payment, pipeline, deadline));
+    CO_TRY(auto results, co_await store::ask(pool_, Priority::Payment, pipeline, deadline));
     CO_TRY(const bool read_only, results[0].front().get<bool>(0));
     if (read_only) {
         co_return fail(ErrorClass::Unavailable, "database_read_only",

@@ -27,42 +27,18 @@
 // Thread: that of the Loop of pool and connect. `pool` outlives the store, the store its lanes.
 
 #include "db/pool.h"
+#include "store/acknowledged.h"
+#include "store/pg_reads.h"
 #include "store/store.h"
 
 namespace holdfast::store {
 
-class PgStore final : public Store {
+class PgStore final : public Store, public PgReads {
   public:
     PgStore(db::Pool& pool, db::Pool::Connect connect)
         : pool_(pool), connect_(std::move(connect)) {}
 
     Task<std::unique_ptr<Lane>> open_lane(Deadline) override;
-
-    Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>,
-                                             Deadline) override;
-    Task<std::optional<core::PaymentMethod>> find(Id<core::Account>, Id<core::PaymentMethod>,
-                                                  Deadline) override;
-    Task<std::optional<core::Token>> find(Id<core::Account>, Id<core::Token>, Deadline) override;
-    Task<std::optional<core::PaymentIntent>> find(Id<core::Account>, Id<core::PaymentIntent>,
-                                                  Deadline) override;
-    Task<std::optional<core::Charge>> find(Id<core::Account>, Id<core::Charge>, Deadline) override;
-    Task<std::optional<core::Refund>> find(Id<core::Account>, Id<core::Refund>, Deadline) override;
-    Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>,
-                                                       Id<core::BalanceTransaction>,
-                                                       Deadline) override;
-    Task<std::optional<core::Event>> find(Id<core::Account>, Id<core::Event>, Deadline) override;
-
-    Task<Page<core::Customer>> list_customers(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery,
-                                                         Deadline) override;
-    Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery,
-                                                         Deadline) override;
-    Task<Page<core::Charge>> list_charges(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::Refund>> list_refunds(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>, ListQuery,
-                                                                   Deadline) override;
-    Task<Page<core::Event>> list_events(Id<core::Account>, ListQuery, Deadline) override;
-    Task<Balance> balance(Id<core::Account>, Deadline) override;
 
     Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit,
                                                         Deadline) override;
@@ -83,9 +59,16 @@ class PgStore final : public Store {
     Task<bool> expire_key(std::string hash, WallTime when, Deadline) override;
     Task<void> ping(Deadline) override;
 
+    /// What the lanes of this store have made durable.
+    const Acknowledged& acknowledged() const { return acknowledged_; }
+
   private:
+    Task<std::vector<db::QueryResult>> ask(db::Priority priority, db::Pipeline& pipeline,
+                                           Deadline deadline) override;
+
     db::Pool& pool_;
     db::Pool::Connect connect_;
+    Acknowledged acknowledged_;
 };
 
 } // namespace holdfast::store

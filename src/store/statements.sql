@@ -283,6 +283,15 @@ SELECT hash, account_id, publishable, hint, created, expires FROM api_keys WHERE
 -- ping
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean;
 
+-- seen_below
+SELECT CASE WHEN current_setting('synchronous_standby_names') = '' THEN 0 ELSE pg_snapshot_xmax(pg_current_snapshot())::text::int8 END;
+
+-- raise_read_barrier
+SELECT pg_current_xact_id()::text::int8, pg_snapshot_xmin(pg_current_snapshot())::text::int8, pg_logical_emit_message(true, 'holdfast.read_barrier', '') IS NOT NULL;
+
+-- standby_has
+SELECT pg_is_in_recovery() AND coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true) AND NOT EXISTS (SELECT FROM (SELECT unnest($1) AS lane, unnest($2) AS sequence) AS a WHERE NOT EXISTS (SELECT FROM seals AS s WHERE s.lane = a.lane AND s.sequence = a.sequence));
+
 -- try_job_lock
 SELECT pg_try_advisory_xact_lock($1, $2);
 

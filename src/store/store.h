@@ -22,18 +22,15 @@
 //   Error kind Unknown   the answer was lost. resolve() decides by the seal, behind a write barrier
 //                        (it takes the lane's lock, so it waits until the old transaction ended).
 // After any error the lane is broken until resolve() or reopen() has succeeded.
+//
+// What a Store reads outside batches (reads.h) it reads at the primary.
 
-#include "core/unit_of_work.h"
-#include "net/deadline.h"
-#include "net/task.h"
+#include "store/reads.h"
 
 #include <memory>
 #include <vector>
 
 namespace holdfast::store {
-
-using net::Deadline;
-using net::Task;
 
 /// One per batch; proves what was committed, and that nothing was cut off later.
 struct Seal {
@@ -75,39 +72,6 @@ class Lane {
     virtual Task<void> reopen(Deadline deadline) = 0;
 };
 
-enum class PageDirection : std::uint8_t { StartingAfter, EndingBefore };
-
-/// Newest first by (created, sequence); `cursor` is an object id.
-struct ListQuery {
-    int limit = 10;
-    std::optional<Uuid> cursor;
-    PageDirection direction = PageDirection::StartingAfter;
-    std::optional<std::int64_t> created_gt, created_gte, created_lt, created_lte; ///< unix seconds
-    Id<core::Customer> customer; ///< nil: any; likewise below
-    Id<core::PaymentIntent> payment_intent;
-    Id<core::Charge> charge;
-    Uuid source;                      ///< balance transactions of this object
-    std::optional<std::string> email; ///< customers, exact
-    std::vector<std::string> types;   ///< events: exact, or a prefix ending in *
-    std::optional<core::PostingKind> posting;
-    std::optional<core::Currency> currency;
-};
-
-template <class T> struct Page {
-    std::vector<T> data;
-    bool has_more = false;
-};
-
-/// Folded base plus deltas, for one merchant account.
-struct Balance {
-    struct Amount {
-        core::LedgerAccountKind kind;
-        core::Currency currency;
-        std::int64_t amount_minor;
-    };
-    std::vector<Amount> amounts;
-};
-
 /// An API key as stored: only its hash. `secret` keys act for the account, publishable ones may
 /// only tokenize and confirm with a client secret.
 struct ApiKey {
@@ -126,42 +90,10 @@ struct FloorShare {
     std::int32_t holders = 0;
 };
 
-class Store {
+class Store : public virtual Reads {
   public:
-    virtual ~Store() = default;
-
     /// A new chain; registers the lane.
     virtual Task<std::unique_ptr<Lane>> open_lane(Deadline deadline) = 0;
-
-    // Reads outside batches. `T` in Customer, PaymentMethod, Token, PaymentIntent, Charge, Refund,
-    // BalanceTransaction, Event. An absent row is an empty optional.
-    virtual Task<std::optional<core::Customer>> find(Id<core::Account>, Id<core::Customer>,
-                                                     Deadline) = 0;
-    virtual Task<std::optional<core::PaymentMethod>> find(Id<core::Account>,
-                                                          Id<core::PaymentMethod>, Deadline) = 0;
-    virtual Task<std::optional<core::Token>> find(Id<core::Account>, Id<core::Token>, Deadline) = 0;
-    virtual Task<std::optional<core::PaymentIntent>> find(Id<core::Account>,
-                                                          Id<core::PaymentIntent>, Deadline) = 0;
-    virtual Task<std::optional<core::Charge>> find(Id<core::Account>, Id<core::Charge>,
-                                                   Deadline) = 0;
-    virtual Task<std::optional<core::Refund>> find(Id<core::Account>, Id<core::Refund>,
-                                                   Deadline) = 0;
-    virtual Task<std::optional<core::BalanceTransaction>> find(Id<core::Account>,
-                                                               Id<core::BalanceTransaction>,
-                                                               Deadline) = 0;
-    virtual Task<std::optional<core::Event>> find(Id<core::Account>, Id<core::Event>, Deadline) = 0;
-
-    virtual Task<Page<core::Customer>> list_customers(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::PaymentMethod>> list_payment_methods(Id<core::Account>, ListQuery,
-                                                                 Deadline) = 0;
-    virtual Task<Page<core::PaymentIntent>> list_payment_intents(Id<core::Account>, ListQuery,
-                                                                 Deadline) = 0;
-    virtual Task<Page<core::Charge>> list_charges(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::Refund>> list_refunds(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Page<core::BalanceTransaction>> list_balance_transactions(Id<core::Account>,
-                                                                           ListQuery, Deadline) = 0;
-    virtual Task<Page<core::Event>> list_events(Id<core::Account>, ListQuery, Deadline) = 0;
-    virtual Task<Balance> balance(Id<core::Account>, Deadline) = 0;
 
     /// Operations still Started with valid_until before `before`, oldest first.
     virtual Task<std::vector<core::Operation>> stale_operations(WallTime before, int limit,

@@ -8,6 +8,7 @@
 #include "store/sql_batches.h"
 #include "store/sql_jobs.h"
 #include "store/sql_lists.h"
+#include "store/sql_reads.h"
 
 #include <vector>
 
@@ -63,12 +64,13 @@ inline Statements read_statements() {
     add_list<all_balance_transactions>(all);
     add_list<balance_transactions_by_source>(all);
     add_list<all_events>(all);
-    all.insert(all.end(), {&Sql<customers>::position, &Sql<payment_methods>::position,
-                           &Sql<payment_intents>::position, &Sql<charges>::position,
-                           &Sql<refunds>::position, &Sql<balance_transactions>::position,
-                           &Sql<events>::position, &Sql<balance_transactions>::read,
-                           &Sql<events>::read, &sql::read_balance, &sql::find_account,
-                           &sql::floor_limits_of, &sql::find_key, &sql::list_keys, &sql::ping});
+    all.insert(all.end(),
+               {&Sql<customers>::position, &Sql<payment_methods>::position,
+                &Sql<payment_intents>::position, &Sql<charges>::position, &Sql<refunds>::position,
+                &Sql<balance_transactions>::position, &Sql<events>::position,
+                &Sql<balance_transactions>::read, &Sql<events>::read, &sql::read_balance,
+                &sql::find_account, &sql::floor_limits_of, &sql::find_key, &sql::list_keys,
+                &sql::ping, &sql::seen_below, &sql::raise_read_barrier, &sql::standby_has});
     return all;
 }
 

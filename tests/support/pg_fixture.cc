@@ -138,10 +138,17 @@ PgCluster::PgCluster(Options options)
       user_(must(unprivileged_user({"postgres", "nobody"}))),
       port_(options_.tcp ? free_port() : socket_port) {
     sweep();
-    const fs::path from = template_directory(user_);
     directory_ = new_directory();
     must(give_to(user_, directory_));
-    run_program(user_, {"/bin/cp", "-a", "--reflink=auto", from, directory_ + "/data"});
+    if (options_.standby_of == nullptr) {
+        const fs::path from = template_directory(user_);
+        run_program(user_, {"/bin/cp", "-a", "--reflink=auto", from, directory_ + "/data"});
+    } else {
+        run_program(user_,
+                    {std::string(programs) + "pg_basebackup", "--no-sync", "--write-recovery-conf",
+                     "--checkpoint=fast", "--dbname=" + options_.standby_of->url(),
+                     "--pgdata=" + directory_ + "/data"});
+    }
     write_configuration();
     start();
 }

@@ -36,6 +36,7 @@ class PgCluster {
     struct Options {
         std::vector<std::pair<std::string, std::string>> settings; ///< postgresql.conf, last wins
         bool tcp = false;
+        const PgCluster* standby_of = nullptr; ///< a copy that follows, as "walreceiver"
     };
     static PgCluster& shared();
 

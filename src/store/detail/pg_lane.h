@@ -3,6 +3,7 @@
 // PgLane: the Lane of PgStore. See pg_store.h for what goes over the wire.
 
 #include "db/pool.h"
+#include "store/acknowledged.h"
 #include "store/seal.h"
 #include "store/store.h"
 #include "store/write_batch.h"
@@ -13,15 +14,17 @@ namespace holdfast::store {
 
 class LockPlan;
 
-/// Registers a new lane and opens its connection.
-Task<std::unique_ptr<Lane>> open_pg_lane(db::Pool::Connect connect, Deadline deadline);
+/// Registers a new lane and opens its connection. `acknowledged` outlives it.
+Task<std::unique_ptr<Lane>> open_pg_lane(db::Pool::Connect connect, Acknowledged& acknowledged,
+                                         Deadline deadline);
 
 class PgLane final : public Lane {
   public:
-    PgLane(db::Pool::Connect connect, std::unique_ptr<db::Connection> connection, Uuid id,
-           std::int32_t number)
+    PgLane(db::Pool::Connect connect, std::unique_ptr<db::Connection> connection,
+           Acknowledged& acknowledged, Uuid id, std::int32_t number)
         : connect_(std::move(connect)),
           connection_(std::move(connection)),
+          acknowledged_(acknowledged),
           id_(id),
           number_(number),
           last_(first_predecessor(id)) {}
@@ -38,9 +41,12 @@ class PgLane final : public Lane {
 
     std::string digest() const;
     Task<void> take_over(Deadline deadline);
+    /// It is durable.
+    void believe(Seal newest);
 
     db::Pool::Connect connect_;
     std::unique_ptr<db::Connection> connection_;
+    Acknowledged& acknowledged_;
     Uuid id_;
     std::int32_t number_;
     Seal last_;                ///< the newest that is known to be durable
