@@ -156,6 +156,7 @@ test('when browsing hangs, more of it is shed at once and payments go on', async
 test('a deadline of the client reaches the database', async () => {
   await pause(1100);
   const { unlocked } = await lockCustomers(6);
+  await pause(1000); // until the standby has the lock, too: it would answer
   const started = Date.now();
   const answer = await platform.raw('GET', '/v1/customers', {
     headers: { 'Request-Timeout-Ms': '300' },
