@@ -109,9 +109,8 @@ Result<std::optional<Verdict>> known_attempt(Decision& decision) {
     if (!payment) return std::nullopt;
     const bool ours = attempt->request.replay_key == decision.request().replay_key;
     if (attempt->state == OperationState::Started) {
-        const bool same_money =
-            held->amount == attempt->amount && held->vault_token == attempt->vault_token;
-        if (!same_money) TRY_VOID(decision.idle(*payment));
+        if (!is_held_for(*held, attempt->amount, attempt->vault_token))
+            TRY_VOID(decision.idle(*payment));
         Verdict verdict = current_state(snapshot(*payment));
         verdict.started = *attempt;
         return verdict;
@@ -120,10 +119,9 @@ Result<std::optional<Verdict>> known_attempt(Decision& decision) {
     const bool answered = !before || *before; // or its key is another request's
     if (ours || answered || decision.started_by_this_request(*payment))
         return current_state(snapshot(*payment));
-    Answer answer{.object = snapshot(*payment), .declined = {}};
-    if (payment->last_error && payment->last_error->charge == attempt->charge)
-        answer.declined = payment->last_error;
-    return decision.answer(std::move(answer), decision.request());
+    return decision.answer(
+        {.object = snapshot(*payment), .declined = last_decline(*payment, *attempt)},
+        decision.request());
 }
 
 Result<void> check_amount(Money amount) {

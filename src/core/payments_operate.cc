@@ -78,7 +78,7 @@ Operation plan_authorization(const Decision& decision, PaymentIntent& payment,
     operation.amount = payment.amount;
     operation.vault_token = method.vault_token;
     if (const auto& held = decision.stand_in(); held && held->holds()) {
-        const bool fits = held->amount == payment.amount && held->vault_token == method.vault_token;
+        const bool fits = is_held_for(*held, payment.amount, method.vault_token);
         const bool lapsed = decision.now() - decision.created() >= hold_lasts;
         operation.reversing = !fits || lapsed;
         operation.amount = held->amount;

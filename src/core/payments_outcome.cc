@@ -191,9 +191,8 @@ Result<Verdict> recorded_before(const Decision& decision, const PaymentIntent& p
         if (refund) return current_state(snapshot(*refund));
     }
     Verdict verdict = current_state(snapshot(payment));
-    if (payment.last_error && payment.last_error->charge == operation.charge)
-        verdict.answer->declined = payment.last_error;
-    else if (keeps_holding(operation))
+    verdict.answer->declined = last_decline(payment, operation);
+    if (!verdict.answer->declined && keeps_holding(operation))
         verdict.answer->declined = holding_error(payment, operation, outcome);
     return verdict;
 }

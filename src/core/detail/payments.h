@@ -25,6 +25,18 @@ Result<void> check_step(Money amount, std::string_view param);
 /// without it.
 Id<Operation> authorization_of(const Decision& decision, const PaymentIntent& payment);
 
+/// Was it this amount of this card that stand-in has held?
+inline bool is_held_for(const StandIn& held, Money amount, const std::string& vault_token) {
+    return held.amount == amount && held.vault_token == vault_token;
+}
+
+/// The card error of an attempt, as long as it is the last thing that happened to the payment.
+inline std::optional<PaymentError> last_decline(const PaymentIntent& payment,
+                                                const Operation& attempt) {
+    const bool its_own = payment.last_error && payment.last_error->charge == attempt.charge;
+    return its_own ? payment.last_error : std::nullopt;
+}
+
 /// What stand-in has held money for, where the database has that attempt: its present state,
 /// whatever the rules say by now, which from then on is the answer to this request. While the
 /// attempt is open it is `started`, not ours to answer where another request has begun it. Error
